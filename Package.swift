@@ -1,0 +1,86 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One settings list for every Swift target: strict memory safety is an error, imports are internal unless said otherwise.
+let settings: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatWarning("StrictMemorySafety", as: .error),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+let ground: [Target.Dependency] = ["Bytes", "Containers", "ConfigFile", "Observability"]
+
+/// One folder under Sources/Protocols each; adding a protocol is one word here.
+let protocols = ["Native"]
+/// What a protocol needs beyond the seam.
+let protocolExtras: [String: [Target.Dependency]] = ["Native": ["NativeCodec"]]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = [], path: String? = nil, links: [String] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: path, exclude: ["README.md"], swiftSettings: settings,
+        linkerSettings: links.map { .linkedLibrary($0) })
+}
+
+func shim(_ name: String, links: [String] = []) -> Target {
+    .target(
+        name: name, exclude: ["README.md"], cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
+        linkerSettings: links.map { .linkedLibrary($0) })
+}
+
+func tests(_ module: String, _ more: [Target.Dependency] = []) -> Target {
+    .testTarget(name: module + "Tests", dependencies: [.byName(name: module)] + more, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "needletail",
+    products: [
+        .executable(name: "needletail", targets: ["needletail"]),
+        .library(name: "NeedletailClient", targets: ["NeedletailClient"]),
+    ],
+    targets: [
+        // ground
+        shim("CChecksum"),
+        module("Bytes", ["CChecksum"]),
+        module("Containers"),
+        shim("CYAML", links: [":libyaml.a"]),
+        module("ConfigFile", ["CYAML"]),
+        module("Observability", ["Containers"]),
+
+        // broker
+        module("SegmentLog", ground),
+        module("Routing", ground),
+        module("BrokerCore", ["SegmentLog", "Routing"] + ground),
+
+        // seam and protocols
+        module("Wire", ["BrokerCore", "SegmentLog"] + ground),
+        module("NativeCodec", ["Bytes"]),
+
+        // machine
+        shim("CUring", links: [":liburing.a"]),
+        shim("CLinux"),
+        module("LinuxSystem", ["CLinux", "Bytes"]),
+        module("RingBuffers"),
+        module("IOUring", ["CUring", "LinuxSystem"]),
+        module(
+            "ShardRuntime",
+            ["Wire", "BrokerCore", "SegmentLog", "Routing", "IOUring", "LinuxSystem", "RingBuffers"] + ground),
+        module("Simulation", ["ShardRuntime", "Wire", "BrokerCore", "SegmentLog"] + ground),
+
+        // client and executable
+        module("NeedletailClient", ["NativeCodec", "Bytes", "LinuxSystem"]),
+        .executableTarget(
+            name: "needletail",
+            dependencies: protocols.map { .byName(name: $0 + "Protocol") } + [
+                "ShardRuntime", "Wire", "BrokerCore", "SegmentLog", "Routing", "NeedletailClient", "NativeCodec", "LinuxSystem", "IOUring",
+            ] + ground,
+            exclude: ["README.md"], swiftSettings: settings),
+
+        tests("Bytes"),
+    ]
+        + protocols.map {
+            module($0 + "Protocol", ["Wire", "BrokerCore", "SegmentLog"] + ground + (protocolExtras[$0] ?? []), path: "Sources/Protocols/" + $0)
+        }
+)

@@ -1,0 +1,34 @@
+/// Every bound of the broker, by name. Reaching one is an outcome with a counter of the same name, never an accident.
+package struct Limits: Sendable, Equatable {
+    package var connections = 20_000
+    package var connectionsPerAddress = 20_000
+    /// Bytes of one frame of any protocol, head included.
+    package var frameBytes = 64 << 20
+    /// Bytes buffered for a session that has not said hello.
+    package var handshakeBytes = 64 << 10
+    package var handshakeMilliseconds = 10_000
+    /// Above it no more deliveries are given to a session until it has read.
+    package var outboxBytes = 8 << 20
+    /// A peer that takes nothing for so long while bytes wait for it is disconnected.
+    package var writeMilliseconds = 10_000
+    /// Publishes of one session that are not yet answered.
+    package var unansweredRequests = 65_536
+    package var unansweredBytes = 32 << 20
+    package var consumersPerSession = 1_024
+    /// Deliveries of one consumer that are not yet settled.
+    package var unsettledPerConsumer = 1_000_000
+    package var parkedFetches = 65_536
+    package var topics = 20_000
+    package var partitionsPerTopic = 1_024
+    package var exchanges = 10_000
+    package var bindings = 100_000
+    package var subscriptions = 100_000
+    package var producers = 100_000
+    package var nameBytes = 249
+    package var routingKeyBytes = 255
+    package var routeDepth = 16
+    /// Ranges that one cursor keeps above its floor before the oldest holes are moved aside.
+    package var settledRanges = 65_536
+
+    package init() {}
+}

@@ -1,0 +1,3 @@
+#ifndef NEEDLETAIL_CLINUX_H
+#define NEEDLETAIL_CLINUX_H
+#endif

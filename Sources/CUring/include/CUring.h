@@ -1,0 +1,3 @@
+#ifndef NEEDLETAIL_CURING_H
+#define NEEDLETAIL_CURING_H
+#endif

@@ -1,0 +1,3 @@
+#ifndef NEEDLETAIL_CYAML_H
+#define NEEDLETAIL_CYAML_H
+#endif

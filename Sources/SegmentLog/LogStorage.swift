@@ -1,0 +1,99 @@
+package import Bytes
+
+/// The seam between a log and the disk. Three implementations: `LinuxStorage` (files), `MemoryStorage` (memory topics) and the
+/// simulator's disk.
+///
+/// Writes are made on the caller's thread, into memory of the operating system (measured: cheaper and with a shorter tail than
+/// ring writes or stores to a mapping; docs/decisions/0001). What can take long (flushes, preparing and sealing segments, replacing
+/// small files, removing) is started with a ticket and answered later through `Broker.storageCompleted`.
+package protocol LogStorage: AnyObject {
+    /// Makes a directory, and those above it, durable before it returns.
+    func makeDirectory(_ path: String) throws(StorageError)
+    /// The entries of a directory; a directory that does not exist has none.
+    func list(_ directory: String) throws(StorageError) -> [DirectoryEntry]
+    /// Opens a file. `.create` makes it anew and refuses one that exists.
+    func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> FileHandle
+    /// Closes; an error of an earlier write that shows only here is thrown.
+    func close(_ file: FileHandle) throws(StorageError)
+    func size(of file: FileHandle) throws(StorageError) -> Int
+    /// Appends up to `count` bytes at `position` to `buffer`; fewer at the end of the file.
+    func read(_ file: FileHandle, at position: Int, count: Int, into buffer: inout ByteBuffer) throws(StorageError)
+    /// Writes all of `pieces`, one behind the other, at `position`. An error is final for the log (S8).
+    func write(_ file: FileHandle, _ pieces: [MemoryRegion], at position: Int) throws(StorageError)
+    /// Shows `length` bytes of the file as memory. Bytes behind the file's end must not be touched.
+    func map(_ file: FileHandle, length: Int) throws(StorageError) -> SegmentMemory
+    func truncate(_ file: FileHandle, to length: Int) throws(StorageError)
+    /// Renames without waiting for the directory to be durable: a flush of the directory follows.
+    func rename(_ path: String, to newPath: String) throws(StorageError)
+    func remove(_ path: String) throws(StorageError)
+    /// Waits until the file's content is durable. For start-up and shutdown.
+    func sync(_ file: FileHandle) throws(StorageError)
+    func syncDirectory(_ path: String) throws(StorageError)
+    /// Drops cached pages of the file, so that recovery reads what is on the disk (S10).
+    func dropCache(_ file: FileHandle)
+
+    /// Starts an operation; its completion names `ticket`.
+    func start(_ operation: StorageOperation, ticket: StorageTicket)
+}
+
+/// What is done in the background.
+package enum StorageOperation: Sendable {
+    /// Makes everything written to these files durable, then the directories (new names).
+    case flush(files: [FileHandle], directories: [String])
+    /// Makes a file of `size` zeros, resident and durable (D3); answers `.prepared`.
+    case prepare(path: String, size: Int)
+    /// Cuts a full segment to its written length, makes it durable and answers `.done`; the file stays open.
+    case seal(file: FileHandle, length: Int)
+    /// Replaces a small file: new file, flush, rename, flush of the directory (S11).
+    case replace(path: String, content: [UInt8])
+    /// Closes and removes files, then makes their directory durable.
+    case remove(files: [FileHandle], paths: [String], directory: String)
+}
+
+package enum StorageResult: Sendable {
+    case done
+    case prepared(FileHandle)
+    case failed(StorageError)
+}
+
+/// Chosen by whoever starts an operation; the storage only hands it back.
+package struct StorageTicket: RawRepresentable, Hashable, Sendable {
+    package var rawValue: UInt64
+    package init(rawValue: UInt64) { self.rawValue = rawValue }
+}
+
+package struct FileHandle: RawRepresentable, Hashable, Sendable {
+    package var rawValue: Int32
+    package init(rawValue: Int32) { self.rawValue = rawValue }
+}
+
+package enum OpenMode: Sendable { case read, readWrite, create }
+
+package struct DirectoryEntry: Sendable, Equatable {
+    package var name: String
+    package var size: Int
+    package var isDirectory: Bool
+    package init(name: String, size: Int, isDirectory: Bool) {
+        self.name = name
+        self.size = size
+        self.isDirectory = isDirectory
+    }
+}
+
+/// An operation of the disk that failed: what, on which path, and the system's reason.
+package struct StorageError: Error, Sendable, CustomStringConvertible {
+    package var operation: String
+    package var path: String
+    /// The system's error number (`errno`); 0 when the failure is not the system's.
+    package var code: Int32
+    package var reason: String
+
+    package init(operation: String, path: String, code: Int32, reason: String) {
+        self.operation = operation
+        self.path = path
+        self.code = code
+        self.reason = reason
+    }
+
+    package var description: String { "\(operation) \(path): \(reason)" }
+}

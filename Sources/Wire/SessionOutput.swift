@@ -1,0 +1,70 @@
+package import BrokerCore
+package import Bytes
+package import SegmentLog
+
+/// What a session has to say: bytes and stored slices for its peer, requests for the broker, and whether to close.
+///
+/// Small slices are copied in between the bytes; larger ones are referenced and sent from the segment (measured: an extra piece
+/// costs more than copying it below about 1 KiB).
+package struct SessionOutput: ~Copyable {
+    /// Frame heads and everything small, in the order of writing.
+    package var bytes = ByteBuffer()
+    /// What is to be sent, in order.
+    package private(set) var pieces: [Piece] = []
+    package private(set) var requests: [(id: RequestID, request: Request)] = []
+    /// The connection ends once everything before is sent.
+    package private(set) var closes = false
+    /// Bytes waiting to be sent, slices included.
+    package var pendingBytes: Int { referencedBytes + bytes.count }
+
+    private var referencedBytes = 0
+    /// Where the bytes begin that no piece names yet.
+    private var pieceStart = 0
+
+    package enum Piece {
+        /// A range of `bytes`.
+        case bytes(ByteRange)
+        case slice(LogSlice)
+    }
+
+    package static let copyLimit = 1024
+
+    package init() {}
+
+    /// Sends stored bytes, behind what was written to `bytes` so far.
+    package mutating func reference(_ slice: LogSlice) {
+        guard slice.range.count > SessionOutput.copyLimit else {
+            bytes.append(slice.memory.bytes(slice.range))
+            return
+        }
+        closePiece()
+        pieces.append(.slice(slice))
+        referencedBytes += slice.range.count
+    }
+
+    package mutating func request(_ request: Request, id: RequestID) { requests.append((id, request)) }
+
+    package mutating func close() { closes = true }
+
+    /// Hands the requests over.
+    package mutating func takeRequests() -> [(id: RequestID, request: Request)] {
+        var taken: [(id: RequestID, request: Request)] = []
+        swap(&taken, &requests)
+        return taken
+    }
+
+    /// Names the bytes written since the last piece. Called before the output is sent.
+    package mutating func closePiece() {
+        guard bytes.count > pieceStart else { return }
+        pieces.append(.bytes(ByteRange(start: pieceStart, count: bytes.count - pieceStart)))
+        pieceStart = bytes.count
+    }
+
+    /// Forgets everything that was sent and keeps the memory.
+    package mutating func clear() {
+        bytes.clear()
+        pieces.removeAll(keepingCapacity: true)
+        pieceStart = 0
+        referencedBytes = 0
+    }
+}
