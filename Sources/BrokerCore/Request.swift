@@ -25,6 +25,9 @@ package enum Request {
 
     // Topology
     case createTopic(name: String, TopicOptions)
+    /// Makes a memory topic with one partition and a name of the broker's choice that lives as long as the asking session, for the
+    /// answers to its requests. Answers `.topics` with one.
+    case createReplyTopic
     case alterTopic(name: String, TopicChange)
     case deleteTopic(name: String)
     /// Answers `.topics` with one; the way to learn an id before the first publish.

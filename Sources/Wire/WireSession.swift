@@ -34,10 +34,27 @@ package struct Peer: Sendable {
     package var isLocal: Bool
     /// What the session is allowed to grow to.
     package var limits: Limits
-    package init(address: String, isLocal: Bool, limits: Limits) {
+    /// Whom the peer has reached.
+    package var server: ServerIdentity
+    package init(address: String, isLocal: Bool, limits: Limits, server: ServerIdentity = ServerIdentity()) {
         self.address = address
         self.isLocal = isLocal
         self.limits = limits
+        self.server = server
+    }
+}
+
+/// What a session says of the server in its greeting.
+package struct ServerIdentity: Sendable, Equatable {
+    package var name: String
+    package var version: String
+    package var node: Int32
+    package var shards: Int32
+    package init(name: String = "needletail", version: String = "0.1.0", node: Int32 = 0, shards: Int32 = 1) {
+        self.name = name
+        self.version = version
+        self.node = node
+        self.shards = shards
     }
 }
 
