@@ -47,6 +47,16 @@ package enum Request {
     /// Moves dead letters back to where they came from; answers `.count`.
     case redrive(topic: String, limit: Int64)
     case statistics
+
+    /// Whether a response follows. What has none is bounded by credit or by the input itself.
+    package var isAnswered: Bool {
+        switch self {
+        case .append(let append): append.answer == .whenReached
+        case .settle(let settle): settle.confirm
+        case .credit, .extendLease: false
+        default: true
+        }
+    }
 }
 
 package struct Append {

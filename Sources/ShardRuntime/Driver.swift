@@ -59,10 +59,11 @@ package protocol Waker: AnyObject, Sendable {
     func wake()
 }
 
-/// A connection of the driver: slot and generation.
+/// A connection of the driver: the slot in the low 32 bits (dense, used again), its generation above.
 package struct SocketID: RawRepresentable, Hashable, Sendable {
     package var rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }
+    package var slot: Int { Int(rawValue & 0xffff_ffff) }
 }
 
 /// Chosen by the shard.

@@ -44,13 +44,12 @@ package struct SessionOutput: ~Copyable {
 
     package mutating func request(_ request: Request, id: RequestID) { requests.append((id, request)) }
 
+    /// The peer is to be disconnected once everything said before has been sent.
     package mutating func close() { closes = true }
 
-    /// Hands the requests over.
-    package mutating func takeRequests() -> [(id: RequestID, request: Request)] {
-        var taken: [(id: RequestID, request: Request)] = []
+    /// Moves the requests to `taken`, which is empty; both arrays keep their memory.
+    package mutating func takeRequests(into taken: inout [(id: RequestID, request: Request)]) {
         swap(&taken, &requests)
-        return taken
     }
 
     /// Names the bytes written since the last piece. Called before the output is sent.
@@ -58,6 +57,24 @@ package struct SessionOutput: ~Copyable {
         guard bytes.count > pieceStart else { return }
         pieces.append(.bytes(ByteRange(start: pieceStart, count: bytes.count - pieceStart)))
         pieceStart = bytes.count
+    }
+
+    /// Where the pieces lie. They stay valid until `clear`; nothing may be written meanwhile.
+    package func appendRegions(to regions: inout [MemoryRegion]) {
+        for piece in pieces {
+            switch piece {
+            case .bytes(let range): regions.append(bytes.region(range))
+            case .slice(let slice): regions.append(slice.memory.region(slice.range))
+            }
+        }
+    }
+
+    /// Gives the memory of an empty output back.
+    package mutating func release() {
+        precondition(pendingBytes == 0)
+        bytes.release()
+        pieces = []
+        requests = []
     }
 
     /// Forgets everything that was sent and keeps the memory.
