@@ -79,6 +79,7 @@ let package = Package(
             exclude: ["README.md"], swiftSettings: settings),
 
         tests("Bytes"),
+        tests("ConfigFile"),
     ]
         + protocols.map {
             module($0 + "Protocol", ["Wire", "BrokerCore", "SegmentLog"] + ground + (protocolExtras[$0] ?? []), path: "Sources/Protocols/" + $0)
