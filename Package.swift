@@ -80,6 +80,7 @@ let package = Package(
 
         tests("Bytes"),
         tests("ConfigFile"),
+        tests("Simulation"),
     ]
         + protocols.map {
             module($0 + "Protocol", ["Wire", "BrokerCore", "SegmentLog"] + ground + (protocolExtras[$0] ?? []), path: "Sources/Protocols/" + $0)

@@ -1,0 +1,163 @@
+internal import Bytes
+package import SegmentLog
+
+/// One background operation of the simulated disk: small steps, each with its moment. Power may go between any two.
+struct DiskOperation {
+    enum Step {
+        case flush(FileHandle)
+        case flushDirectory(String)
+        case truncate(FileHandle, Int)
+        /// Makes a file with this content; its handle is the operation's result where it is prepared, else it is closed again later.
+        case create(path: String, content: [UInt8], zeros: Int)
+        case flushCreated
+        case rename(from: String, to: String)
+        case remove(String)
+        case close(FileHandle)
+    }
+
+    let ticket: StorageTicket
+    let number: Int
+    var steps: [Step]
+    var done = 0
+    var due: Instant
+    var created: FileHandle?
+    var answersHandle = false
+    var isStuck = false
+    var result: StorageResult?
+}
+
+extension SimulatedDisk {
+    /// When the next step or completion is due; far future when nothing is under way.
+    package var nextCompletion: Instant { operations.map(\.due).min() ?? .distantFuture }
+    package var pendingOperations: Int { operations.count }
+
+    /// Moves time to `instant` and answers what has ended by then, in the order in which it did.
+    package func completions(at instant: Instant) -> [(ticket: StorageTicket, result: StorageResult)] {
+        var ended: [(ticket: StorageTicket, result: StorageResult)] = []
+        while let index = nextIndex(until: instant) {
+            advance(to: operations[index].due)
+            if let result = operations[index].result {
+                let operation = operations.remove(at: index)
+                trace.note("completed", Int(truncatingIfNeeded: operation.ticket.rawValue), operation.done)
+                ended.append((operation.ticket, result))
+            } else {
+                runStep(index)
+                // Power went: what had ended before was never told.
+                if isDown { return [] }
+            }
+        }
+        advance(to: instant)
+        return ended
+    }
+
+    /// Runs until nothing is under way (stuck operations aside), however long it takes, and answers what ended.
+    package func drain() -> [(ticket: StorageTicket, result: StorageResult)] {
+        var ended: [(ticket: StorageTicket, result: StorageResult)] = []
+        while !isDown, nextCompletion < .distantFuture { ended += completions(at: nextCompletion) }
+        return ended
+    }
+
+    func begin(_ operation: StorageOperation, _ ticket: StorageTicket) {
+        trace.note("start", Int(truncatingIfNeeded: ticket.rawValue), pendingOperations)
+        var steps: [DiskOperation.Step] = []
+        var answersHandle = false
+        switch operation {
+        case .flush(let files, let directories):
+            steps = files.map { .flush($0) } + directories.map { .flushDirectory($0) }
+        case .prepare(let path, let size):
+            steps = [.create(path: path, content: [], zeros: size), .flushCreated, .flushDirectory(Path.split(path).directory)]
+            answersHandle = true
+        case .seal(let file, let length):
+            steps = [.truncate(file, length), .flush(file)]
+        case .replace(let path, let content):
+            let temporary = path + ".new"
+            steps = [
+                .create(path: temporary, content: content, zeros: 0), .flushCreated, .rename(from: temporary, to: path),
+                .flushDirectory(Path.split(path).directory),
+            ]
+        case .remove(let files, let paths, let directory):
+            steps = files.map { .close($0) } + paths.map { .remove($0) } + [.flushDirectory(directory)]
+        }
+        var started = DiskOperation(ticket: ticket, number: changes, steps: steps, due: now)
+        started.answersHandle = answersHandle
+        started.isStuck = draw { $0.chance(faults.stuck) }
+        operations.append(started)
+        if started.isStuck { trace.fault("stuck", "ticket \(ticket.rawValue)") }
+        // A flush may take its picture at once, or as late as it ends.
+        let index = operations.count - 1
+        if draw({ $0.chance(0.3) }) { runStep(index) } else { operations[index].due = later() }
+    }
+
+    private func nextIndex(until instant: Instant) -> Int? {
+        var best: Int?
+        for index in operations.indices where !(instant < operations[index].due) {
+            if let found = best, !(operations[index].due < operations[found].due) { continue }
+            best = index
+        }
+        return best
+    }
+
+    private func later() -> Instant {
+        let isSlow = draw { $0.chance(faults.slow) }
+        let limit = isSlow ? 30_000_000_000 : faults.latency
+        return now.advanced(byNanoseconds: UInt64(draw { 1 + $0.below(limit) }))
+    }
+
+    private func runStep(_ index: Int) {
+        var operation = operations[index]
+        if operation.done < operation.steps.count {
+            do throws(StorageError) {
+                try run(operation.steps[operation.done], &operation)
+                operation.done += 1
+            } catch {
+                operation.result = .failed(error)
+                if let created = operation.created { forget(created) }
+            }
+        }
+        // Power went in the step, and took all operations along.
+        guard !isDown else { return }
+        if operation.result == nil, operation.done == operation.steps.count {
+            if let created = operation.created, !operation.answersHandle {
+                forget(created)
+                operation.created = nil
+            }
+            operation.result = operation.created.map { .prepared($0) } ?? .done
+        }
+        operation.due = operation.isStuck && operation.result != nil ? .distantFuture : later()
+        operations[index] = operation
+    }
+
+    private func run(_ step: DiskOperation.Step, _ operation: inout DiskOperation) throws(StorageError) {
+        switch step {
+        case .flush(let handle):
+            guard let (file, path) = openFile(handle) else { throw failure("sync", "handle \(handle.rawValue)", .badHandle) }
+            try flush(file, path)
+        case .flushDirectory(let path):
+            try flushDirectory(path)
+        case .truncate(let handle, let length):
+            guard let (file, path) = openFile(handle) else { throw failure("truncate", "handle \(handle.rawValue)", .badHandle) }
+            try begin("truncate", path, on: file, metadata: true, length)
+            file.truncate(to: length)
+        case .create(let path, let content, let zeros):
+            try begin("create", path, metadata: true)
+            try reserve(content.count + zeros, "create", path)
+            // What an earlier, interrupted operation left is overwritten.
+            if !operation.answersHandle { try? unlink(path) }
+            let file = try create(path)
+            operation.created = handle(file, path, canWrite: true)
+            file.write(content.rawSpan.region, at: 0)
+            file.appendZeros(to: zeros)
+        case .flushCreated:
+            guard let created = operation.created, let (file, path) = openFile(created) else { throw failure("sync", "created", .badHandle) }
+            try flush(file, path)
+        case .rename(let from, let to):
+            try begin("rename", from, metadata: true)
+            try move(from, to: to)
+        case .remove(let path):
+            try begin("remove", path, metadata: true)
+            try unlink(path)
+        case .close(let handle):
+            forget(handle)
+        }
+    }
+}
