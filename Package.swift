@@ -81,6 +81,7 @@ let package = Package(
         tests("Bytes"),
         tests("ConfigFile"),
         tests("Simulation"),
+        tests("Observability"),
     ]
         + protocols.map {
             module($0 + "Protocol", ["Wire", "BrokerCore", "SegmentLog"] + ground + (protocolExtras[$0] ?? []), path: "Sources/Protocols/" + $0)

@@ -267,7 +267,9 @@ package final class ConfigSection {
     /// Texts become paths, names and log lines: none has control characters.
     private static func text(_ text: String) -> Reading<String> {
         if text.isEmpty { return .wrong("is empty; allowed: some text") }
-        if text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) { return .wrong("contains control characters; allowed: printable text") }
+        guard !text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) else {
+            return .wrong("contains control characters; allowed: printable text")
+        }
         return .value(text)
     }
 

@@ -143,7 +143,9 @@ import Testing
 @Suite struct NearestNameTests {
     private let names = ["durability", "segment_size", "retention_time", "shards", "driver"]
 
-    @Test(arguments: [("durabilty", "durability"), ("shard", "shards"), ("drvier", "driver"), ("Segment-Size", "segment_size"), ("retention", "retention_time")])
+    @Test(arguments: [
+        ("durabilty", "durability"), ("shard", "shards"), ("drvier", "driver"), ("Segment-Size", "segment_size"), ("retention", "retention_time"),
+    ])
     func aSlipIsUnderstood(_ written: String, _ meant: String) { #expect(nearestName(to: written, among: names) == meant) }
 
     @Test(arguments: ["", "zebra", "x", "listeners"])
