@@ -82,6 +82,7 @@ let package = Package(
         tests("ConfigFile"),
         tests("Simulation"),
         tests("Observability"),
+        tests("Containers"),
     ]
         + protocols.map {
             module($0 + "Protocol", ["Wire", "BrokerCore", "SegmentLog"] + ground + (protocolExtras[$0] ?? []), path: "Sources/Protocols/" + $0)
