@@ -83,6 +83,7 @@ let package = Package(
         tests("Simulation"),
         tests("Observability"),
         tests("Containers"),
+        tests("Routing", ["Bytes"]),
     ]
         + protocols.map {
             module($0 + "Protocol", ["Wire", "BrokerCore", "SegmentLog"] + ground + (protocolExtras[$0] ?? []), path: "Sources/Protocols/" + $0)

@@ -1,0 +1,152 @@
+internal import Bytes
+
+/// All exchanges and their bindings; answers to which topics a message of an exchange and routing key goes.
+///
+/// The graph of exchanges has no cycle and no path longer than `depthLimit`: a binding that would make one is refused. What was
+/// resolved once is cached per (exchange, routing key) and found again by the key's bytes, without making a string; every change
+/// empties the cache.
+package final class RouteTable {
+    package struct Options: Sendable {
+        package var depthLimit = 16
+        package var cachedRoutes = 65_536
+        package init() {}
+    }
+
+    private let options: Options
+    private var exchanges: [UInt32: Exchange] = [:]
+    package private(set) var bindingCount = 0
+    private var cache: [UInt64: CachedRoute] = [:]
+    package private(set) var hits = 0
+    package private(set) var misses = 0
+
+    private struct CachedRoute {
+        var exchange: UInt32
+        var key: [UInt8]
+        var topics: [UInt32]
+    }
+
+    package init(_ options: Options = Options()) { self.options = options }
+
+    package enum Refusal: Error, Equatable, Sendable {
+        case unknownExchange
+        case exists
+        case absent
+        case cycle
+        case tooDeep
+    }
+
+    package func addExchange(_ id: UInt32, _ kind: RoutingKind) {
+        exchanges[id] = Exchange(id: id, kind: kind)
+        cache.removeAll(keepingCapacity: true)
+    }
+
+    /// Removes the exchange with all bindings from and to it.
+    package func removeExchange(_ id: UInt32) {
+        guard let removed = exchanges.removeValue(forKey: id) else { return }
+        bindingCount -= removed.bindings.count
+        removeBindings(to: .exchange(id))
+    }
+
+    /// Removes every binding to `destination`.
+    package func removeBindings(to destination: RouteDestination) {
+        for exchange in exchanges.values where exchange.targets[destination] != nil {
+            for binding in exchange.bindings where binding.destination == destination {
+                if exchange.remove(destination, binding.pattern) { bindingCount -= 1 }
+            }
+        }
+        cache.removeAll(keepingCapacity: true)
+    }
+
+    package func bind(_ binding: RouteBinding) throws(Refusal) {
+        guard let exchange = exchanges[binding.exchange] else { throw .unknownExchange }
+        if case .exchange(let target) = binding.destination {
+            guard exchanges[target] != nil else { throw .unknownExchange }
+            if reaches(from: target, binding.exchange) { throw .cycle }
+            if height(above: binding.exchange) + depth(below: target) > options.depthLimit { throw .tooDeep }
+        }
+        guard exchange.add(binding.destination, binding.pattern) else { throw .exists }
+        bindingCount += 1
+        cache.removeAll(keepingCapacity: true)
+    }
+
+    package func unbind(_ binding: RouteBinding) throws(Refusal) {
+        guard let exchange = exchanges[binding.exchange] else { throw .unknownExchange }
+        guard exchange.remove(binding.destination, binding.pattern) else { throw .absent }
+        bindingCount -= 1
+        cache.removeAll(keepingCapacity: true)
+    }
+
+    package func bindings(of exchange: UInt32) -> [RouteBinding] { exchanges[exchange]?.bindings ?? [] }
+
+    /// The topics of a message, each once, in ascending order; nil when there is no such exchange.
+    package func resolve(_ exchange: UInt32, _ key: RawSpan) -> [UInt32]? {
+        let hash = UInt64(murmur2(key)) &<< 32 | UInt64(exchange)
+        if let found = cache[hash], found.exchange == exchange, found.key.rawSpan.equals(key) {
+            hits &+= 1
+            return found.topics
+        }
+        guard exchanges[exchange] != nil else { return nil }
+        misses &+= 1
+        let topics = resolve(exchange, text: String(decodingBytes: key))
+        if cache.count >= options.cachedRoutes { cache.removeAll(keepingCapacity: true) }
+        cache[hash] = CachedRoute(exchange: exchange, key: [UInt8](key), topics: topics)
+        return topics
+    }
+
+    private func resolve(_ first: UInt32, text: String) -> [UInt32] {
+        var topics: Set<UInt32> = []
+        var seen: Set<UInt32> = [first]
+        var pending = [first]
+        while let next = pending.popLast() {
+            exchanges[next]?.match(text) { destination in
+                switch destination {
+                case .topic(let topic): topics.insert(topic)
+                case .exchange(let exchange): if seen.insert(exchange).inserted { pending.append(exchange) }
+                }
+            }
+        }
+        return topics.sorted()
+    }
+
+    // MARK: The graph
+
+    private func targets(of exchange: UInt32) -> [UInt32] {
+        var found: [UInt32] = []
+        for destination in (exchanges[exchange]?.targets ?? [:]).keys {
+            if case .exchange(let target) = destination { found.append(target) }
+        }
+        return found
+    }
+
+    private func reaches(from start: UInt32, _ goal: UInt32) -> Bool {
+        var seen: Set<UInt32> = [start]
+        var pending = [start]
+        while let next = pending.popLast() {
+            if next == goal { return true }
+            for target in targets(of: next) where seen.insert(target).inserted { pending.append(target) }
+        }
+        return false
+    }
+
+    /// How many exchanges the longest path from here passes, this one included. The graph has no cycles.
+    private func depth(below exchange: UInt32) -> Int {
+        var known: [UInt32: Int] = [:]
+        return longest(exchange, &known) { self.targets(of: $0) }
+    }
+
+    private func height(above exchange: UInt32) -> Int {
+        var sources: [UInt32: [UInt32]] = [:]
+        for id in exchanges.keys { for target in targets(of: id) { sources[target, default: []].append(id) } }
+        var known: [UInt32: Int] = [:]
+        return longest(exchange, &known) { sources[$0] ?? [] }
+    }
+
+    /// Recursion is at most `depthLimit` deep, because no longer path is ever let in.
+    private func longest(_ exchange: UInt32, _ known: inout [UInt32: Int], _ neighbours: (UInt32) -> [UInt32]) -> Int {
+        if let found = known[exchange] { return found }
+        var most = 0
+        for next in neighbours(exchange) { most = max(most, longest(next, &known, neighbours)) }
+        known[exchange] = most + 1
+        return most + 1
+    }
+}

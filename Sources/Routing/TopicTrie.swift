@@ -1,0 +1,114 @@
+/// Patterns of words separated by dots: `*` stands for exactly one word, `#` for any number of words, none included.
+///
+/// Matching keeps the set of nodes that the words so far may have reached, so that its cost is bounded by words times nodes whatever
+/// the patterns are; there is no backtracking to make hostile patterns expensive.
+struct TopicTrie<Value: Hashable> {
+    private struct Node {
+        var children: [Substring: Int] = [:]
+        var anyWord = -1
+        var anyWords = -1
+        var values: [Value] = []
+        var parent = -1
+        var word: Substring = ""
+        var isEmpty: Bool { children.isEmpty && anyWord < 0 && anyWords < 0 && values.isEmpty }
+    }
+
+    private var nodes = [Node()]
+    private var free: [Int] = []
+
+    /// How many nodes are in use, the root included.
+    var nodeCount: Int { nodes.count - free.count }
+
+    static func words(_ text: String) -> [Substring] { text.split(separator: ".", omittingEmptySubsequences: false) }
+
+    /// Adds `value` under `pattern`. Answers false when it is there already.
+    mutating func insert(_ value: Value, _ pattern: String) -> Bool {
+        var node = 0
+        for word in Self.words(pattern) { node = child(of: node, word) ?? makeChild(of: node, word) }
+        guard !nodes[node].values.contains(value) else { return false }
+        nodes[node].values.append(value)
+        return true
+    }
+
+    /// Removes `value` from `pattern`, and the nodes that only led there. Answers false when it was not there.
+    mutating func remove(_ value: Value, _ pattern: String) -> Bool {
+        var node = 0
+        for word in Self.words(pattern) {
+            guard let next = child(of: node, word) else { return false }
+            node = next
+        }
+        guard let index = nodes[node].values.firstIndex(of: value) else { return false }
+        nodes[node].values.remove(at: index)
+        while node != 0, nodes[node].isEmpty {
+            let parent = nodes[node].parent
+            switch nodes[node].word {
+            case "*": nodes[parent].anyWord = -1
+            case "#": nodes[parent].anyWords = -1
+            default: nodes[parent].children[nodes[node].word] = nil
+            }
+            nodes[node] = Node()
+            free.append(node)
+            node = parent
+        }
+        return true
+    }
+
+    /// Every value whose pattern fits `key`; a value may come more than once when several of its patterns do.
+    func match(_ key: String, _ found: (Value) -> Void) {
+        var current: [Int] = []
+        var next: [Int] = []
+        // In which step a node was last reached, so that it is taken once a step.
+        var reached = [Int](repeating: -1, count: nodes.count)
+        func reach(_ node: Int, _ step: Int, _ list: inout [Int]) {
+            var node = node
+            // `#` also stands for no word: whoever is at a node is at its `#` child too.
+            while node >= 0, reached[node] != step {
+                reached[node] = step
+                list.append(node)
+                node = nodes[node].anyWords
+            }
+        }
+        var step = 0
+        reach(0, step, &current)
+        for word in Self.words(key) {
+            step += 1
+            next.removeAll(keepingCapacity: true)
+            for node in current {
+                if let child = nodes[node].children[word] { reach(child, step, &next) }
+                if nodes[node].anyWord >= 0 { reach(nodes[node].anyWord, step, &next) }
+                if nodes[node].word == "#" { reach(node, step, &next) }
+            }
+            swap(&current, &next)
+            if current.isEmpty { return }
+        }
+        for node in current { for value in nodes[node].values { found(value) } }
+    }
+
+    private func child(of node: Int, _ word: Substring) -> Int? {
+        switch word {
+        case "*": nodes[node].anyWord < 0 ? nil : nodes[node].anyWord
+        case "#": nodes[node].anyWords < 0 ? nil : nodes[node].anyWords
+        default: nodes[node].children[word]
+        }
+    }
+
+    private mutating func makeChild(of node: Int, _ word: Substring) -> Int {
+        var made = Node()
+        made.parent = node
+        made.word = word
+        let index: Int
+        if let reused = free.popLast() {
+            index = reused
+            nodes[index] = made
+        } else {
+            index = nodes.count
+            nodes.append(made)
+        }
+        switch word {
+        case "*": nodes[node].anyWord = index
+        case "#": nodes[node].anyWords = index
+        default: nodes[node].children[word] = index
+        }
+        return index
+    }
+}
