@@ -83,6 +83,7 @@ let package = Package(
         tests("Simulation"),
         tests("Observability"),
         tests("Containers"),
+        tests("BrokerCore", ["SegmentLog", "Bytes"]),
         tests("Routing", ["Bytes"]),
     ]
         + protocols.map {
