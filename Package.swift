@@ -85,6 +85,7 @@ let package = Package(
         tests("Containers"),
         tests("BrokerCore", ["SegmentLog", "Bytes"]),
         tests("Routing", ["Bytes"]),
+        tests("NativeCodec", ["Bytes"]),
     ]
         + protocols.map {
             module($0 + "Protocol", ["Wire", "BrokerCore", "SegmentLog"] + ground + (protocolExtras[$0] ?? []), path: "Sources/Protocols/" + $0)
