@@ -86,6 +86,7 @@ let package = Package(
         tests("BrokerCore", ["SegmentLog", "Bytes"]),
         tests("Routing", ["Bytes"]),
         tests("NativeCodec", ["Bytes"]),
+        tests("SegmentLog", ["Bytes"]),
     ]
         + protocols.map {
             module($0 + "Protocol", ["Wire", "BrokerCore", "SegmentLog"] + ground + (protocolExtras[$0] ?? []), path: "Sources/Protocols/" + $0)

@@ -7,6 +7,9 @@ package import Bytes
 /// ring writes or stores to a mapping; docs/decisions/0001). What can take long (flushes, preparing and sealing segments, replacing
 /// small files, removing) is started with a ticket and answered later through `Broker.storageCompleted`.
 package protocol LogStorage: AnyObject {
+    /// Whether nothing that is stored outlives the process: then a log never waits for a flush, keeps no checkpoint and prepares
+    /// no spares, and the storage reports no completions.
+    var isVolatile: Bool { get }
     /// Makes a directory, and those above it, durable before it returns.
     func makeDirectory(_ path: String) throws(StorageError)
     /// The entries of a directory; a directory that does not exist has none.
@@ -25,6 +28,7 @@ package protocol LogStorage: AnyObject {
     func truncate(_ file: FileHandle, to length: Int) throws(StorageError)
     /// Renames without waiting for the directory to be durable: a flush of the directory follows.
     func rename(_ path: String, to newPath: String) throws(StorageError)
+    /// Removes a file, or an empty directory.
     func remove(_ path: String) throws(StorageError)
     /// Waits until the file's content is durable. For start-up and shutdown.
     func sync(_ file: FileHandle) throws(StorageError)
@@ -34,6 +38,20 @@ package protocol LogStorage: AnyObject {
 
     /// Starts an operation; its completion names `ticket`.
     func start(_ operation: StorageOperation, ticket: StorageTicket)
+}
+
+extension LogStorage {
+    package var isVolatile: Bool { false }
+
+    /// Writes `content` at the front of a file.
+    func write(_ file: FileHandle, _ content: [UInt8]) throws(StorageError) {
+        if content.isEmpty { return }
+        var buffer = ByteBuffer()
+        buffer.append(content)
+        try write(file, [buffer.region(ByteRange(start: 0, count: buffer.count))], at: 0)
+        // The memory is needed until here.
+        buffer.release()
+    }
 }
 
 /// What is done in the background.
@@ -46,7 +64,7 @@ package enum StorageOperation: Sendable {
     case seal(file: FileHandle, length: Int)
     /// Replaces a small file: new file, flush, rename, flush of the directory (S11).
     case replace(path: String, content: [UInt8])
-    /// Closes and removes files, then makes their directory durable.
+    /// Closes and removes files, then makes their directory durable. A path that does not exist is passed over.
     case remove(files: [FileHandle], paths: [String], directory: String)
 }
 

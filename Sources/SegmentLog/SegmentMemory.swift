@@ -1,4 +1,5 @@
 package import Bytes
+internal import Glibc
 
 /// The bytes of one segment as memory, for reading only. Whoever holds a reference keeps the mapping alive, so a send in flight
 /// pins the segment by holding this object; a removed segment's mapping goes with the last reference.
@@ -42,5 +43,54 @@ package struct LogSlice {
     package init(memory: SegmentMemory, range: Range<Int>) {
         self.memory = memory
         self.range = range
+    }
+}
+
+/// Zeroed anonymous memory, resident only where it was touched: what a file of `MemoryStorage` consists of.
+@safe
+final class AnonymousMemory {
+    // Safety: `capacity` bytes from mmap, unmapped in deinit only; views hold this object.
+    private let base: UnsafeMutableRawPointer
+    let capacity: Int
+
+    /// nil when the system has no more memory.
+    init?(capacity: Int) {
+        let pages = (max(capacity, 1) + 4_095) & ~4_095
+        // Safety: a fresh private mapping that belongs to this object alone.
+        let memory = unsafe mmap(nil, pages, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+        guard let memory = unsafe memory, unsafe memory != MAP_FAILED else { return nil }
+        unsafe base = memory
+        self.capacity = pages
+    }
+
+    deinit {
+        // Safety: see init; nobody else unmaps it.
+        unsafe munmap(base, capacity)
+    }
+
+    /// A view of the first `count` bytes.
+    func view(_ count: Int) -> SegmentMemory {
+        precondition(count <= capacity)
+        return unsafe SegmentMemory(base: UnsafeRawPointer(base), count: count, owner: self)
+    }
+
+    /// Copies `piece` to `position`.
+    func write(_ piece: MemoryRegion, at position: Int) {
+        precondition(position >= 0 && piece.count <= capacity && position <= capacity - piece.count)
+        guard piece.count > 0, let source = unsafe UnsafeRawPointer(bitPattern: piece.address) else { return }
+        // Safety: the target is inside the mapping, checked above; whoever called `LogStorage.write` holds the source during the call.
+        unsafe (base + position).copyMemory(from: source, byteCount: piece.count)
+    }
+
+    func copy(to other: AnonymousMemory, count: Int) {
+        precondition(count <= capacity && count <= other.capacity)
+        // Safety: both mappings are at least `count` bytes long.
+        unsafe other.base.copyMemory(from: base, byteCount: count)
+    }
+
+    func zero(_ range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= capacity)
+        // Safety: inside the mapping.
+        unsafe memset(base + range.lowerBound, 0, range.count)
     }
 }

@@ -1,0 +1,242 @@
+internal import Bytes
+
+/// What is to be made durable, and the one flush that is under way.
+struct FlushState {
+    /// A flush through here is asked for.
+    var wanted = Offset.zero
+    /// Under `each`: where the publish requests end that have no flush of their own yet.
+    var requests: [LogPlace] = []
+    var outstanding: Outstanding?
+    /// When the last flush began; an `interval` counts from there.
+    var lastStart = Instant(rawValue: 0)
+    /// Where the flushed watermark lies; nil while nothing was ever flushed.
+    var place: LogPlace?
+    /// A segment file was made or renamed since the directory was last flushed.
+    var isDirectoryDirty = false
+    /// How long the last flush took, for people.
+    var lastNanoseconds: UInt64 = 0
+
+    struct Outstanding {
+        var target: LogPlace
+        /// What each file held when the flush began.
+        var covered: [(segment: Segment, end: Int)]
+        var start: Instant
+    }
+}
+
+/// Operations in the background other than the flush.
+struct BackgroundWork {
+    var spare: (path: String, size: Int, file: FileHandle)?
+    var preparing: (path: String, size: Int)?
+    var spareNumber: UInt32 = 0
+    var sealing: Segment?
+    var isCheckpointing = false
+    var isCheckpointDirty = false
+    var lastCheckpoint = Instant(rawValue: 0)
+    /// Segments that retention dropped, whose files wait for a checkpoint that no longer knows them.
+    var dropped: [Segment] = []
+    /// How many of `dropped` the checkpoint under way does not know.
+    var droppedByCheckpoint = 0
+    /// Operations under way, the flush included.
+    var count = 0
+    var sequence: UInt32 = 0
+    /// What is left to do once nothing is under way, after `destroy` or `close`.
+    var finish: (() -> Void)?
+}
+
+enum TicketKind: UInt8 {
+    case flush = 1
+    case prepare = 2
+    case seal = 3
+    case checkpoint = 4
+    case index = 5
+    case remove = 6
+}
+
+extension StorageTicket {
+    init(log: UInt32, sequence: UInt32, kind: TicketKind) {
+        self.init(rawValue: UInt64(log) << 32 | UInt64(sequence & 0xff_ffff) << 8 | UInt64(kind.rawValue))
+    }
+
+    /// Which log started the operation: its `number`.
+    package var log: UInt32 { UInt32(truncatingIfNeeded: rawValue >> 32) }
+    var kind: TicketKind? { TicketKind(rawValue: UInt8(truncatingIfNeeded: rawValue)) }
+}
+
+extension Log {
+    static let checkpointNanoseconds: UInt64 = 1_000_000_000
+
+    /// Whether `endTick` has something to do now: ask after appends and after completions.
+    package var needsTick: Bool {
+        if isClosed || fault != nil { return false }
+        if staging.count > 0 { return true }
+        if storage.isVolatile { return watermarks.flushed < written }
+        return flushing.outstanding == nil && flushTarget != nil
+    }
+
+    /// Writes what was staged and starts a flush where durability or a request asks for one. Answers true when a watermark moved or
+    /// the log failed.
+    @discardableResult
+    package func endTick(now: Now) -> Bool {
+        guard fault == nil, !isClosed else { return false }
+        let before = written
+        do { try writeStaged(then: nil) } catch { return true }
+        if staging.capacity > 4 * Self.stagingBytes { staging.release() }
+        if storage.isVolatile {
+            watermarks.flushed = written
+            flushing.wanted = written
+            return before < written
+        }
+        if written > watermarks.flushed { startFlush(now: now) }
+        prepareSpare()
+        checkpointIfDue(now: now)
+        return before < written
+    }
+
+    /// Asks for a flush that covers `offset` although the topic's own durability would not.
+    package func requestFlush(through offset: Offset) { flushing.wanted = max(flushing.wanted, min(offset, watermarks.end)) }
+
+    /// When `endTick` wants to be called although nothing was appended (interval flush, checkpoint); far future when never.
+    package var nextDeadline: Instant {
+        if storage.isVolatile || fault != nil || isClosed { return .distantFuture }
+        var deadline = Instant.distantFuture
+        if options.durability == .interval, written > watermarks.flushed, flushing.outstanding == nil { deadline = intervalDeadline }
+        if background.isCheckpointDirty, !background.isCheckpointing { deadline = min(deadline, checkpointDeadline) }
+        return deadline
+    }
+
+    /// Whether `interval` publishers are to be slowed down: a flush takes longer than the interval, and only without further appends
+    /// does the promised bound hold.
+    package func isFlushLate(now: Instant) -> Bool {
+        guard options.durability == .interval, let outstanding = flushing.outstanding else { return false }
+        return now >= outstanding.start.advanced(byNanoseconds: intervalNanoseconds)
+    }
+
+    /// How long the last flush took.
+    package var lastFlushNanoseconds: UInt64 { flushing.lastNanoseconds }
+
+    /// Whether no operation is under way: `close` then leaves a clean log.
+    package var isQuiet: Bool { background.count == 0 }
+
+    private var intervalNanoseconds: UInt64 { UInt64(max(options.flushIntervalMilliseconds, 1)) &* 1_000_000 }
+    private var intervalDeadline: Instant { flushing.lastStart.advanced(byNanoseconds: intervalNanoseconds) }
+    private var checkpointDeadline: Instant { background.lastCheckpoint.advanced(byNanoseconds: Self.checkpointNanoseconds) }
+
+    /// Where the next flush is to reach, whatever the time; nil when none is asked for.
+    private var flushTarget: LogPlace? {
+        guard let segment = active else { return nil }
+        if options.durability == .each, let first = flushing.requests.first { return first }
+        let here = LogPlace(offset: written, segment: segment, position: segment.end)
+        if here.offset <= watermarks.flushed { return nil }
+        if options.durability.waitsForFlush || flushing.wanted > watermarks.flushed { return here }
+        return nil
+    }
+
+    /// Under `each`: the request that was just appended wants a flush of its own.
+    func noteRequest() {
+        guard let segment = active else { return }
+        flushing.requests.append(LogPlace(offset: watermarks.end, segment: segment, position: segment.end &+ staging.count))
+    }
+
+    private func startFlush(now: Now) {
+        guard flushing.outstanding == nil else { return }
+        var target = flushTarget
+        if target == nil, options.durability == .interval, now.instant >= intervalDeadline, let segment = active {
+            target = LogPlace(offset: written, segment: segment, position: segment.end)
+        }
+        guard let target else { return }
+        if options.durability == .each, !flushing.requests.isEmpty { flushing.requests.removeFirst() }
+        var covered: [(segment: Segment, end: Int)] = []
+        var files: [FileHandle] = []
+        for segment in segments.reversed() where segment.base <= target.segment.base {
+            let end = segment === target.segment ? target.position : segment.end
+            if segment.durable >= end {
+                // Everything older is durable too; the active one may be new and empty.
+                if segment !== target.segment { break }
+                continue
+            }
+            guard let file = segment.file else { break }
+            covered.append((segment, end))
+            files.append(file)
+        }
+        flushing.outstanding = FlushState.Outstanding(target: target, covered: covered, start: now.instant)
+        flushing.lastStart = now.instant
+        let directories = flushing.isDirectoryDirty ? [directory] : []
+        flushing.isDirectoryDirty = false
+        start(.flush(files: files, directories: directories), .flush)
+    }
+
+    private func flushCompleted(_ result: StorageResult, now: Now) -> Bool {
+        guard let done = flushing.outstanding else { return false }
+        flushing.outstanding = nil
+        flushing.lastNanoseconds = now.instant.nanoseconds(since: done.start)
+        if case .failed(let error) = result {
+            fail(error)
+            return true
+        }
+        guard fault == nil else { return false }
+        for (segment, end) in done.covered { segment.durable = max(segment.durable, end) }
+        watermarks.flushed = max(watermarks.flushed, done.target.offset)
+        flushing.place = done.target
+        background.isCheckpointDirty = true
+        sealNext()
+        return true
+    }
+
+    /// An operation that this log started has ended. Answers true when a watermark moved or the log failed; ask `needsTick` then.
+    package func storageCompleted(_ ticket: StorageTicket, _ result: StorageResult, now: Now) -> Bool {
+        guard ticket.log == number, let kind = ticket.kind else { return false }
+        background.count -= 1
+        defer { finishIfQuiet() }
+        switch kind {
+        case .flush: return flushCompleted(result, now: now)
+        case .prepare: spareCompleted(result)
+        case .seal:
+            let failed = sealCompleted(result)
+            sealNext()
+            return failed
+        case .checkpoint: return checkpointCompleted(result)
+        case .index, .remove: break
+        }
+        return false
+    }
+
+    /// Starts an operation in the background.
+    func start(_ operation: StorageOperation, _ kind: TicketKind) {
+        background.sequence &+= 1
+        if !storage.isVolatile { background.count += 1 }
+        storage.start(operation, ticket: StorageTicket(log: number, sequence: background.sequence, kind: kind))
+    }
+
+    func finishIfQuiet() {
+        guard background.count == 0, let finish = background.finish else { return }
+        background.finish = nil
+        finish()
+    }
+
+    // MARK: Checkpoints
+
+    private func checkpointIfDue(now: Now) {
+        guard background.isCheckpointDirty, !background.isCheckpointing, fault == nil, now.instant >= checkpointDeadline else { return }
+        background.lastCheckpoint = now.instant
+        background.isCheckpointDirty = false
+        background.isCheckpointing = true
+        background.droppedByCheckpoint = background.dropped.count
+        if staging.count == 0 { staging.release() }
+        start(.replace(path: path(LogFiles.checkpoint), content: checkpoint(isClean: false).encoded()), .checkpoint)
+    }
+
+    private func checkpointCompleted(_ result: StorageResult) -> Bool {
+        background.isCheckpointing = false
+        let known = background.droppedByCheckpoint
+        background.droppedByCheckpoint = 0
+        if case .failed(let error) = result {
+            fail(error)
+            return true
+        }
+        guard known > 0, !isClosed else { return false }
+        removeFiles(of: Array(background.dropped.prefix(known)))
+        background.dropped.removeFirst(known)
+        return false
+    }
+}

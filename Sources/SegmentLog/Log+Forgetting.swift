@@ -1,0 +1,163 @@
+internal import Bytes
+
+// Retention, removal, and the end of a log.
+extension Log {
+    /// Removes whole segments that retention no longer keeps: by age, by bytes, and everything below `floor` where one is given.
+    /// The active segment stays. Age counts from the broker's own time of a segment's last append.
+    package func applyRetention(floor: Offset?, now: Now) {
+        guard fault == nil, !isClosed else { return }
+        if now.time > lastTime { lastTime = now.time }
+        var total = bytes
+        var count = 0
+        while count < segments.count - 1 {
+            let segment = segments[count]
+            // What is on its way to the disk stays until it is there.
+            guard storage.isVolatile || segment.durable == segment.end, background.sealing !== segment else { break }
+            let isOld = options.retentionMilliseconds >= 0 && lastTime.rawValue &- segment.lastAppend.rawValue > options.retentionMilliseconds
+            let isSurplus = options.retentionBytes >= 0 && total - Int64(segment.end) >= options.retentionBytes
+            let isSettled = floor.map { segments[count + 1].base <= $0 } ?? false
+            guard isOld || isSurplus || isSettled else { break }
+            total -= Int64(segment.end)
+            count += 1
+        }
+        if count > 0 { drop(count) }
+    }
+
+    /// Moves the start up to `offset` (Kafka's DeleteRecords, purge); whole segments below are removed.
+    package func trim(before offset: Offset) throws(LogError) {
+        if isClosed { throw .closed }
+        if let fault { throw .storage(fault) }
+        guard offset <= visibleEnd else { throw .offsetOutOfRange(start: watermarks.start, end: visibleEnd) }
+        guard offset > watermarks.start else { return }
+        watermarks.start = offset
+        background.isCheckpointDirty = true
+        var count = 0
+        while count < segments.count - 1, segments[count + 1].base <= offset {
+            let segment = segments[count]
+            guard storage.isVolatile || segment.durable == segment.end, background.sealing !== segment else { break }
+            count += 1
+        }
+        if count > 0 { drop(count) }
+    }
+
+    /// Takes the first `count` segments out. Their files go once a checkpoint that no longer knows them is durable: a crash in
+    /// between finds files below the start and removes them.
+    private func drop(_ count: Int) {
+        let gone = Array(segments.prefix(count))
+        segments.removeFirst(count)
+        watermarks.start = max(watermarks.start, segments[0].base)
+        if storage.isVolatile {
+            removeFiles(of: gone)
+        } else {
+            background.dropped += gone
+            background.isCheckpointDirty = true
+        }
+    }
+
+    func removeFiles(of gone: [Segment]) {
+        var files: [FileHandle] = []
+        var paths: [String] = []
+        for segment in gone {
+            if let file = segment.file { files.append(file) }
+            segment.file = nil
+            segment.memory = nil
+            paths.append(path(segment.base, .log))
+            if segment.isSealed, !storage.isVolatile { paths += [path(segment.base, .index), path(segment.base, .timeIndex)] }
+        }
+        start(.remove(files: files, paths: paths, directory: directory), .remove)
+    }
+
+    // MARK: The end
+
+    /// Writes, flushes, writes the indexes and leaves the clean-shutdown checkpoint; waits for all of it. With an operation still
+    /// under way (`isQuiet` is false) the outcome of that operation is not known, so the log is left as after a crash, for recovery
+    /// to check.
+    package func close(now: Now) throws(LogError) {
+        guard !isClosed else { return }
+        defer { closeFiles() }
+        if let fault { throw .storage(fault) }
+        if storage.isVolatile { return }
+        try writeStaged(then: nil)
+        if let preparation = toPrepare {
+            // Opened and never appended to: after a clean stop everything stands as it was.
+            guard preparation.cuts else { return }
+            try prepareForAppend()
+        }
+        guard !segments.isEmpty else { return }
+        do throws(StorageError) {
+            for segment in segments where segment.durable < segment.end {
+                if let file = segment.file { try storage.sync(file) }
+            }
+            if flushing.isDirectoryDirty { try storage.syncDirectory(directory) }
+            guard isQuiet, let segment = active else { return }
+            for segment in segments { segment.durable = segment.end }
+            watermarks.flushed = written
+            flushing.place = LogPlace(offset: written, segment: segment, position: segment.end)
+            for segment in segments where !segment.isSealed { try writeIndexFiles(of: segment) }
+            try replaceNow(LogFiles.checkpoint, checkpoint(isClean: true).encoded())
+        } catch {
+            fail(error)
+            throw .storage(error)
+        }
+    }
+
+    /// Not synced: an index file that did not reach the disk is rebuilt.
+    private func writeIndexFiles(of segment: Segment) throws(StorageError) {
+        guard let indexes = segment.indexes else { return }
+        segment.finishIndexes()
+        let contents = [(LogFiles.Kind.index, indexes.offsets.encoded()), (.timeIndex, (segment.indexes ?? indexes).times.encoded())]
+        for (kind, content) in contents {
+            do { try storage.remove(path(segment.base, kind)) } catch { if error.code != 2 { throw error } }
+            let file = try storage.open(path(segment.base, kind), .create)
+            try storage.write(file, content)
+            try storage.close(file)
+        }
+    }
+
+    /// Closes what is open, now or once nothing is under way.
+    private func closeFiles() {
+        isClosed = true
+        staging.release()
+        whenQuiet { [self] in
+            for segment in segments + background.dropped {
+                if let file = segment.file { try? storage.close(file) }
+                segment.file = nil
+                segment.memory = nil
+            }
+            if let spare = background.spare {
+                try? storage.close(spare.file)
+                try? storage.remove(spare.path)
+            }
+            background.spare = nil
+        }
+    }
+
+    /// Removes every file and the directory, now or once nothing is under way. Completions are still to be handed in.
+    package func destroy() {
+        isClosed = true
+        staging.release()
+        open = nil
+        whenQuiet { [self] in
+            var files: [FileHandle] = []
+            for segment in segments + background.dropped {
+                if let file = segment.file { files.append(file) }
+                segment.file = nil
+                segment.memory = nil
+            }
+            if let spare = background.spare { files.append(spare.file) }
+            background.spare = nil
+            segments = []
+            background.dropped = []
+            let entries = (try? storage.list(directory)) ?? []
+            let paths = entries.filter { !$0.isDirectory }.map { path($0.name) }
+            background.finish = { [self] in try? storage.remove(directory) }
+            start(.remove(files: files, paths: paths, directory: directory), .remove)
+            finishIfQuiet()
+        }
+    }
+
+    private func whenQuiet(_ body: @escaping () -> Void) {
+        background.finish = body
+        finishIfQuiet()
+    }
+}

@@ -1,0 +1,203 @@
+internal import Bytes
+
+// Finding stored batches. The index leads to a batch at most an index interval before the one that is wanted, the batch headers
+// lead on from there; records are not looked at.
+extension Log {
+    /// Whole batches of one segment from the one that contains `offset` on, at most `maxBytes` (the first batch whole even when it
+    /// is larger), all below `limit`. nil when there is nothing at or behind `offset` below `limit`.
+    package func read(from offset: Offset, maxBytes: Int, below limit: Offset) throws(LogError) -> ReadResult? {
+        guard let found = try find(offset, below: limit) else { return nil }
+        let memory = found.memory
+        let first = found.header.baseOffset
+        var end = found.position &+ found.header.totalByteCount
+        var next = found.header.nextOffset
+        let budget = maxBytes > found.stop.position &- found.position ? found.stop.position : found.position &+ max(maxBytes, 0)
+        if budget >= found.stop.position {
+            end = found.stop.position
+            next = found.stop.offset
+        } else if budget > end {
+            // The indexed batch that begins last within the budget, then on by the headers.
+            var at = max(end, found.segment.indexes?.offsets.position(atOrBeforePosition: budget) ?? 0)
+            while let header = batchHeader(in: memory, at: at, end: found.stop.position) {
+                end = at
+                next = header.baseOffset
+                guard at &+ header.totalByteCount <= budget else { break }
+                at &+= header.totalByteCount
+                end = at
+                next = header.nextOffset
+            }
+        }
+        return ReadResult(slice: LogSlice(memory: memory, range: found.position..<end), first: first, next: next)
+    }
+
+    /// The one batch that contains `offset` (or the next one, where compaction left a hole), below `limit`.
+    package func batch(at offset: Offset, below limit: Offset) throws(LogError) -> BatchView? {
+        guard let found = try find(offset, below: limit) else { return nil }
+        let header = found.header
+        let end = found.position &+ header.totalByteCount
+        return BatchView(
+            baseOffset: header.baseOffset, lastOffset: header.lastOffset, baseTimestamp: header.baseTimestamp, recordCount: header.recordCount,
+            isCompressed: header.isCompressed, slice: LogSlice(memory: found.memory, range: found.position..<end),
+            records: found.position &+ RecordBatchHeader.byteCount..<end)
+    }
+
+    /// The first offset whose timestamp is at or after `time`, with that timestamp; nil when there is none. Within a compressed
+    /// batch the batch's first offset is given, with its latest timestamp.
+    package func offset(at time: Timestamp) throws(LogError) -> (Offset, Timestamp)? {
+        for segment in segments where segment.maxTimestamp >= time && segment.next > watermarks.start {
+            let memory = try memory(of: segment)
+            let relative = segment.indexes?.times.relativeOffset(before: time) ?? 0
+            var at = segment.indexes?.offsets.position(atOrBefore: relative) ?? 0
+            while let header = batchHeader(in: memory, at: at, end: segment.end) {
+                if header.maxTimestamp >= time, header.lastOffset >= watermarks.start {
+                    if let found = record(at: time, header, in: memory, position: at) { return found }
+                }
+                at &+= header.totalByteCount
+            }
+        }
+        return nil
+    }
+
+    private func record(at time: Timestamp, _ header: RecordBatchHeader, in memory: SegmentMemory, position: Int) -> (Offset, Timestamp)? {
+        let start = max(header.baseOffset, watermarks.start)
+        if header.isCompressed { return (start, header.maxTimestamp) }
+        let batch = memory.bytes(position..<position &+ header.totalByteCount)
+        do throws(ByteError) {
+            var reader = try RecordReader(batch, records: RecordBatchHeader.byteCount..<batch.byteCount)
+            while let record = try reader.next() {
+                let timestamp = Timestamp(milliseconds: header.baseTimestamp.rawValue &+ record.timestampDelta)
+                let offset = header.baseOffset + Int64(record.offsetDelta)
+                if timestamp >= time, offset >= watermarks.start, offset <= header.lastOffset { return (offset, timestamp) }
+            }
+            return nil
+        } catch {
+            return (start, header.maxTimestamp)
+        }
+    }
+
+    // MARK: Private parts
+
+    private struct Found {
+        var segment: Segment
+        var memory: SegmentMemory
+        var position: Int
+        var header: RecordBatchHeader
+        /// Where reading ends in this segment, and the offset that follows there.
+        var stop: (position: Int, offset: Offset)
+    }
+
+    private func find(_ offset: Offset, below limit: Offset) throws(LogError) -> Found? {
+        guard offset >= watermarks.start, offset <= watermarks.end else {
+            throw .offsetOutOfRange(start: watermarks.start, end: watermarks.end)
+        }
+        let limit = min(limit, written)
+        guard offset < limit else { return nil }
+        let index = partitionPoint(segments.count) { segments[$0].base <= offset } - 1
+        guard index >= 0 else { return nil }
+        let segment = segments[index]
+        let memory = try memory(of: segment)
+        let stop = stop(at: limit, in: segment, memory)
+        guard let indexes = segment.indexes else { return nil }
+        let from = indexes.offsets.position(atOrBefore: offset - segment.base)
+        guard let found = findBatch(containing: offset, in: memory, from: from, to: stop.position) else { return nil }
+        return Found(segment: segment, memory: memory, position: found.position, header: found.header, stop: stop)
+    }
+
+    /// Where the batches of `segment` that lie below `limit` end.
+    private func stop(at limit: Offset, in segment: Segment, _ memory: SegmentMemory) -> (position: Int, offset: Offset) {
+        if limit >= segment.next { return (segment.end, segment.next) }
+        if segment === active, limit == written { return (segment.end, written) }
+        if let place = flushing.place, place.offset == limit, place.segment === segment { return (place.position, limit) }
+        let from = segment.indexes?.offsets.position(atOrBefore: limit - segment.base) ?? 0
+        guard let found = findBatch(containing: limit, in: memory, from: from, to: segment.end) else { return (segment.end, min(limit, segment.next)) }
+        return (found.position, found.header.baseOffset)
+    }
+
+    /// The segment's bytes and its indexes, mapped and loaded when they are first needed.
+    private func memory(of segment: Segment) throws(LogError) -> SegmentMemory {
+        if let memory = segment.memory, memory.count >= segment.end, segment.indexes != nil { return memory }
+        do throws(StorageError) {
+            let memory = try map(segment)
+            if segment.indexes == nil { try loadIndexes(of: segment) }
+            return memory
+        } catch {
+            throw .storage(error)
+        }
+    }
+
+    private func map(_ segment: Segment) throws(StorageError) -> SegmentMemory {
+        if let memory = segment.memory, memory.count >= segment.end { return memory }
+        let file = try openFile(of: segment)
+        // The active segment is mapped as long as it may become; nothing behind its end is touched.
+        let length = segment === active ? max(segment.limit, segment.end) : segment.end
+        let memory = try storage.map(file, length: length)
+        segment.memory = memory
+        return memory
+    }
+
+    /// The handle of the segment's file, opened when it is not yet. It is kept until the segment goes (S9).
+    func openFile(of segment: Segment) throws(StorageError) -> FileHandle {
+        if let file = segment.file { return file }
+        let file = try storage.open(path(segment.base, .log), segment.isSealed ? .read : .readWrite)
+        segment.file = file
+        return file
+    }
+
+    /// Reads the index files, or rebuilds the indexes from the batches where the files are missing or do not fit.
+    func loadIndexes(of segment: Segment) throws(StorageError) {
+        if segment.indexes != nil { return }
+        if let offsets = try readIndexFile(of: segment, .index), let times = try readIndexFile(of: segment, .timeIndex),
+            let offsetIndex = OffsetIndex(decoding: offsets.rawSpan, segmentLength: segment.end), let timeIndex = TimeIndex(decoding: times.rawSpan)
+        {
+            let indexes = Segment.Indexes(offsets: offsetIndex, times: timeIndex)
+            if try fits(indexes, segment) {
+                segment.indexes = indexes
+                return
+            }
+        }
+        try rebuildIndexes(of: segment)
+    }
+
+    private func readIndexFile(of segment: Segment, _ kind: LogFiles.Kind) throws(StorageError) -> [UInt8]? {
+        var content = ByteBuffer()
+        do throws(StorageError) {
+            let file = try storage.open(path(segment.base, kind), .read)
+            let size = try storage.size(of: file)
+            if size <= segment.end { try storage.read(file, at: 0, count: size, into: &content) }
+            try storage.close(file)
+            return size <= segment.end ? [UInt8](content.bytes) : nil
+        } catch {
+            if error.code == 2 { return nil }
+            throw error
+        }
+    }
+
+    /// Whether an index is this segment's: it reaches near its end, and its first and last entries name batches.
+    private func fits(_ indexes: Segment.Indexes, _ segment: Segment) throws(StorageError) -> Bool {
+        let entries = indexes.offsets.entries
+        let reach = Int(entries.last?.position ?? 0)
+        guard segment.end - reach <= 2 * (options.indexIntervalBytes + options.maxMessageBytes) else { return false }
+        guard let first = entries.first, let last = entries.last else { return true }
+        let memory = try map(segment)
+        return [first, last].allSatisfy {
+            guard let header = batchHeader(in: memory, at: Int($0.position), end: segment.end) else { return false }
+            return header.lastOffset - segment.base == Int64($0.relativeOffset)
+        }
+    }
+
+    private func rebuildIndexes(of segment: Segment) throws(StorageError) {
+        let memory = try map(segment)
+        let scratch = Segment(base: segment.base, limit: segment.limit)
+        scratch.indexes = Segment.Indexes()
+        var at = 0
+        while let header = batchHeader(in: memory, at: at, end: segment.end) {
+            scratch.note(
+                header, baseOffset: header.baseOffset, position: at, bytes: header.totalByteCount, indexInterval: options.indexIntervalBytes)
+            at &+= header.totalByteCount
+        }
+        scratch.finishIndexes()
+        segment.indexes = scratch.indexes
+        segment.maxTimestamp = max(segment.maxTimestamp, scratch.maxTimestamp)
+        recovery.rebuiltIndexes += 1
+    }
+}

@@ -1,0 +1,311 @@
+internal import Bytes
+
+/// What the first append has to do before it: opening a log writes nothing.
+struct Preparation {
+    /// Files that are no part of the log any more: temporary ones, and segments below the start or behind a cut.
+    var stale: [String] = []
+    /// The last stop was unclean: whatever lies behind the end is cut off.
+    var cuts = false
+    /// A torn tail was found there.
+    var isTorn = false
+    /// There was a log before; its checkpoint says from now on that it is in use.
+    var writesCheckpoint = false
+}
+
+// Finding out what a directory holds. Nothing is written and, after a clean stop, no segment is opened.
+extension Log {
+    func recover(now: Now) throws(LogError) {
+        let entries: [DirectoryEntry]
+        do { entries = storage.isVolatile ? [] : try storage.list(directory) } catch { throw .storage(error) }
+        var preparation = Preparation()
+        var sizes: [Offset: Int] = [:]
+        var bases: [Offset] = []
+        var hasCheckpoint = false
+        for entry in entries where !entry.isDirectory {
+            if entry.name == LogFiles.checkpoint { hasCheckpoint = true }
+            if entry.name.hasSuffix(".tmp") { preparation.stale.append(entry.name) }
+            guard let (base, kind) = LogFiles.parse(entry.name), kind == .log else { continue }
+            bases.append(base)
+            sizes[base] = entry.size
+        }
+        bases.sort()
+        for entry in entries {
+            if let (base, kind) = LogFiles.parse(entry.name), kind != .log, sizes[base] == nil { preparation.stale.append(entry.name) }
+        }
+        var checkpoint: Checkpoint?
+        if hasCheckpoint {
+            do throws(ByteError) { checkpoint = try readCheckpoint() } catch { recovery.checkpointFault = "\(error)" }
+        }
+        preparation.writesCheckpoint = hasCheckpoint || !bases.isEmpty
+
+        // Whole segments below the start are remains of an unfinished removal.
+        let start = checkpoint?.start ?? bases.first ?? .zero
+        while bases.count > 1, bases[1] <= start { preparation.stale += names(of: bases.removeFirst()) }
+        try checkPresence(checkpoint, bases: bases, sizes: sizes)
+        watermarks.start = max(start, bases.first ?? start)
+        makeSegments(bases, sizes: sizes, checkpoint: checkpoint)
+
+        if let checkpoint, checkpoint.isClean, matches(checkpoint, bases, sizes) {
+            incarnation = checkpoint.incarnation
+            producers = checkpoint.producers
+            segments.last?.next = checkpoint.end
+            finishRecovery(at: checkpoint.end, preparation)
+            return
+        }
+        guard hasCheckpoint || !bases.isEmpty else {
+            finishRecovery(at: .zero, preparation)
+            return
+        }
+        recovery.wasClean = false
+        preparation.cuts = true
+        try scan(checkpoint, hasCheckpoint: hasCheckpoint, &preparation, now: now)
+    }
+
+    private func finishRecovery(at end: Offset, _ preparation: Preparation) {
+        watermarks.start = min(watermarks.start, end)
+        watermarks.flushed = end
+        watermarks.end = end
+        written = end
+        flushing.wanted = end
+        if let segment = active { flushing.place = LogPlace(offset: end, segment: segment, position: segment.end) }
+        toPrepare = preparation
+    }
+
+    private func readCheckpoint() throws(ByteError) -> Checkpoint {
+        var content = ByteBuffer()
+        do throws(StorageError) {
+            let file = try storage.open(path(LogFiles.checkpoint), .read)
+            let size = try storage.size(of: file)
+            if size <= Checkpoint.byteCountMax { try storage.read(file, at: 0, count: size, into: &content) }
+            try storage.close(file)
+        } catch {
+            throw .truncated
+        }
+        return try Checkpoint(decoding: content.bytes)
+    }
+
+    private func names(of base: Offset) -> [String] { [LogFiles.name(base, .log), LogFiles.name(base, .index), LogFiles.name(base, .timeIndex)] }
+
+    /// Every segment that holds something below the watermark must be there, at least as long as its durable part.
+    private func checkPresence(_ checkpoint: Checkpoint?, bases: [Offset], sizes: [Offset: Int]) throws(LogError) {
+        guard let checkpoint, checkpoint.durable > checkpoint.start else { return }
+        for (index, record) in checkpoint.segments.enumerated() where record.base < checkpoint.durable {
+            let next = index + 1 < checkpoint.segments.count ? checkpoint.segments[index + 1].base : checkpoint.end
+            if next <= checkpoint.start { continue }
+            let isWhole = next <= checkpoint.durable && record.base != checkpoint.durableSegment
+            let needed = isWhole ? record.length : record.base == checkpoint.durableSegment ? checkpoint.durablePosition : 0
+            guard let size = sizes[record.base] else {
+                throw .damaged(path: path(record.base, .log), position: 0, reason: "a segment with durable batches is missing")
+            }
+            if Int64(size) < needed {
+                throw .damaged(path: path(record.base, .log), position: size, reason: "the file ends before its durable part, \(needed) bytes, does")
+            }
+        }
+        if let first = bases.first, first <= checkpoint.start { return }
+        throw .damaged(path: path(bases.first ?? checkpoint.start, .log), position: 0, reason: "the segment with the log's start is missing")
+    }
+
+    private func makeSegments(_ bases: [Offset], sizes: [Offset: Int], checkpoint: Checkpoint?) {
+        var records: [Offset: Checkpoint.SegmentRecord] = [:]
+        for record in checkpoint?.segments ?? [] { records[record.base] = record }
+        for (index, base) in bases.enumerated() {
+            let size = sizes[base] ?? 0
+            let segment = Segment(base: base, limit: min(max(size, Self.firstSegmentBytes), max(options.segmentBytes, 1)))
+            if index + 1 < bases.count { segment.next = bases[index + 1] }
+            if let record = records[base] {
+                segment.end = Int(record.length)
+                segment.durable = segment.end
+                segment.firstAppend = record.firstAppend
+                segment.lastAppend = record.lastAppend
+                segment.maxTimestamp = record.maxTimestamp
+                segment.maxTimestampOffset = segment.next - 1
+                segment.isSealed = index + 1 < bases.count && size == segment.end
+                lastTime = max(lastTime, record.lastAppend)
+            }
+            segments.append(segment)
+        }
+    }
+
+    /// Whether a clean checkpoint and the directory agree, so that nothing needs to be scanned.
+    private func matches(_ checkpoint: Checkpoint, _ bases: [Offset], _ sizes: [Offset: Int]) -> Bool {
+        guard checkpoint.durable == checkpoint.end else { return false }
+        let records = checkpoint.segments.filter { $0.base >= bases.first ?? checkpoint.end }
+        guard records.map(\.base) == bases else { return false }
+        return records.allSatisfy { Int64(sizes[$0.base] ?? -1) >= $0.length }
+    }
+
+    // MARK: The scan after an unclean stop (S14)
+
+    private func scan(_ checkpoint: Checkpoint?, hasCheckpoint: Bool, _ preparation: inout Preparation, now: Now) throws(LogError) {
+        // A checkpoint that cannot be read leaves one thing certain: segments before the last were complete when it was begun.
+        let watermark = checkpoint?.durable ?? (hasCheckpoint ? segments.last?.base ?? .zero : .zero)
+        producers = checkpoint?.producers ?? ProducerState()
+        incarnation = checkpoint?.incarnation ?? -1
+        var index = 0
+        var position = 0
+        if let checkpoint {
+            index = max(0, partitionPoint(segments.count) { segments[$0].base <= checkpoint.durable } - 1)
+            if index < segments.count, segments[index].base == checkpoint.durableSegment { position = Int(checkpoint.durablePosition) }
+            producers.truncate(to: checkpoint.durable)
+        }
+        guard index < segments.count else {
+            incarnation &+= 1
+            finishRecovery(at: max(watermarks.start, watermark), preparation)
+            return
+        }
+        var end = position > 0 ? watermark : segments[index].base
+        let first = index
+        while index < segments.count {
+            let segment = segments[index]
+            guard segment.base == end || index == first else { break }
+            let stop = try scan(segment, from: position, at: end, checkpoint, now: now)
+            end = segment.next
+            position = 0
+            index += 1
+            guard let stop else { continue }
+            guard end >= watermark else { throw .damaged(path: path(segment.base, .log), position: segment.end, reason: stop.fault.description) }
+            preparation.isTorn = true
+            recovery.truncatedAt = end
+            recovery.truncatedBytes = stop.bytes
+            recovery.truncatedReason = stop.fault.description
+            break
+        }
+        let last = segments[index - 1]
+        guard end >= watermark else {
+            throw .damaged(path: path(last.base, .log), position: last.end, reason: "batches \(end) to \(watermark) were durable and are missing")
+        }
+        // What lies behind the cut was never acknowledged as durable.
+        for dropped in segments[index...] {
+            preparation.stale += names(of: dropped.base)
+            preparation.isTorn = true
+            recovery.truncatedAt = end
+            recovery.truncatedBytes += dropped.end
+        }
+        segments.removeSubrange(index...)
+        incarnation &+= 1
+        try makeDurable(from: first, checkpoint)
+        finishRecovery(at: end, preparation)
+    }
+
+    /// Checks the batches of one segment from `position` on, where `expected` follows. Answers nil when they end where the content
+    /// ends, else what was found there and how many bytes.
+    private func scan(
+        _ segment: Segment, from position: Int, at expected: Offset, _ checkpoint: Checkpoint?, now: Now
+    ) throws(LogError) -> (fault: BatchFault, bytes: Int)? {
+        do throws(StorageError) {
+            let file = try openFile(of: segment)
+            storage.dropCache(file)
+            var scanner = try SegmentScanner(file, of: storage, from: position)
+            segment.end = position
+            segment.durable = position
+            segment.next = expected
+            segment.isSealed = false
+            segment.indexes = position == 0 ? Segment.Indexes() : nil
+            segment.firstAppend = segment.firstAppend.rawValue < 0 ? now.time : segment.firstAppend
+            segment.lastAppend = max(segment.lastAppend, now.time)
+            while true {
+                switch try scanner.next() {
+                case .end: return nil
+                case .bad(let at, let fault):
+                    return (fault, try scanner.endOfContent() - at)
+                case .batch(let at, let header):
+                    if let fault = fault(of: header, after: segment.next) {
+                        return (fault, try scanner.endOfContent() - at)
+                    }
+                    recovery.checkedBytes += header.totalByteCount
+                    recovery.newestIncarnation = header.leaderEpoch
+                    incarnation = max(incarnation, header.leaderEpoch)
+                    if header.producerID >= 0, header.recordCount == header.lastOffsetDelta &+ 1 {
+                        producers.record(
+                            id: header.producerID, epoch: header.producerEpoch, first: header.baseSequence, count: header.recordCount, base: header.baseOffset)
+                    }
+                    segment.note(header, baseOffset: header.baseOffset, position: at, bytes: header.totalByteCount, indexInterval: options.indexIntervalBytes)
+                    segment.end = at + header.totalByteCount
+                }
+            }
+        } catch {
+            throw .storage(error)
+        }
+    }
+
+    /// Whether a sound batch is the one that follows here. An older incarnation's is the remainder of a tail that was cut before.
+    private func fault(of header: RecordBatchHeader, after expected: Offset) -> BatchFault? {
+        if header.baseOffset != expected { return .sequence(expected: expected, got: header.baseOffset) }
+        if header.leaderEpoch < recovery.newestIncarnation { return .incarnation(header.leaderEpoch) }
+        return nil
+    }
+
+    /// What a killed process left in the system's memory becomes durable before anybody is shown it.
+    private func makeDurable(from first: Int, _ checkpoint: Checkpoint?) throws(LogError) {
+        do throws(StorageError) {
+            for segment in segments[first...] where segment.end > segment.durable {
+                if let file = segment.file { try storage.sync(file) }
+                segment.durable = segment.end
+            }
+            if segments.count > (checkpoint?.segments.count ?? 0) { try storage.syncDirectory(directory) }
+        } catch {
+            throw .storage(error)
+        }
+    }
+
+    // MARK: Before the first append
+
+    /// Makes the directory, or readies the log that recovery found: removes stale files, cuts what lies behind the end (S15), and
+    /// says in the checkpoint that the log is in use. Each step may be the last one before a crash: the next recovery finds the same.
+    func prepareForAppend() throws(LogError) {
+        guard let preparation = toPrepare else { return }
+        do throws(StorageError) {
+            if segments.isEmpty { try storage.makeDirectory(directory) }
+            for name in preparation.stale { try removeIfThere(name) }
+            if let segment = active {
+                try loadIndexes(of: segment)
+                let file = try openFile(of: segment)
+                if preparation.cuts {
+                    try storage.truncate(file, to: segment.end)
+                    if preparation.isTorn { try writeZeros(file, at: segment.end) }
+                    try storage.sync(file)
+                }
+            }
+            if preparation.writesCheckpoint { try replaceNow(LogFiles.checkpoint, checkpoint(isClean: false).encoded()) }
+        } catch {
+            fail(error)
+            throw .storage(error)
+        }
+        toPrepare = nil
+    }
+
+    private func removeIfThere(_ name: String) throws(StorageError) {
+        do { try storage.remove(path(name)) } catch { if error.code != 2 { throw error } }
+    }
+
+    private func writeZeros(_ file: FileHandle, at position: Int) throws(StorageError) {
+        var zeros = ByteBuffer()
+        zeros.appendZeros(4_096)
+        try storage.write(file, [zeros.region(ByteRange(start: 0, count: zeros.count))], at: position)
+        // The buffer lives until here.
+        zeros.release()
+    }
+
+    /// Replaces a small file and waits for it (S11).
+    func replaceNow(_ name: String, _ content: [UInt8]) throws(StorageError) {
+        try removeIfThere(name + ".tmp")
+        let file = try storage.open(path(name + ".tmp"), .create)
+        try storage.write(file, content)
+        try storage.sync(file)
+        try storage.close(file)
+        try storage.rename(path(name + ".tmp"), to: path(name))
+        try storage.syncDirectory(directory)
+    }
+
+    func checkpoint(isClean: Bool) -> Checkpoint {
+        let place = flushing.place
+        let first = segments.first?.base ?? watermarks.flushed
+        return Checkpoint(
+            isClean: isClean, incarnation: incarnation, start: watermarks.start, durable: watermarks.flushed,
+            durableSegment: place?.segment.base ?? first, durablePosition: Int64(place?.position ?? 0), end: max(written, watermarks.flushed),
+            segments: segments.map {
+                Checkpoint.SegmentRecord(
+                    base: $0.base, length: Int64($0.end), firstAppend: $0.firstAppend, lastAppend: $0.lastAppend, maxTimestamp: $0.maxTimestamp)
+            }, producers: producers)
+    }
+}

@@ -1,0 +1,126 @@
+internal import Bytes
+
+// Which file takes the next batch. The first segment is small and grows as it is written; later ones are prepared in the
+// background while the one before fills up, four times as large each until `segmentBytes`.
+extension Log {
+    static let firstSegmentBytes = 1 << 20
+    /// Positions in an index are unsigned 32-bit numbers, in Kafka's tools signed ones.
+    static let largestSegmentBytes = 1 << 30
+
+    private var segmentLimit: Int { min(max(options.segmentBytes, 1), Self.largestSegmentBytes) }
+
+    /// Sees to it that the active segment exists and takes `bytes` more.
+    func makeRoom(_ bytes: Int, records: Int32, now: Now) throws(LogError) -> Segment {
+        if toPrepare != nil { try prepareForAppend() }
+        if now.time > lastTime { lastTime = now.time }
+        if let segment = active {
+            let used = segment.end &+ staging.count
+            if used == 0 || (used &+ bytes <= segment.limit && !isAged(segment)) || mayOverrun(segment, used &+ bytes) {
+                if segment.next.rawValue &- segment.base.rawValue <= Int64(Int32.max) &- Int64(Self.stagingBytes) &- Int64(records) {
+                    segment.noteAppend(at: lastTime)
+                    return segment
+                }
+            }
+            try roll()
+        } else {
+            do { try addSegment(limit: min(Self.firstSegmentBytes, segmentLimit)) } catch {
+                fail(error)
+                throw .storage(error)
+            }
+        }
+        guard let segment = active else { throw .closed }
+        segment.noteAppend(at: lastTime)
+        return segment
+    }
+
+    private func isAged(_ segment: Segment) -> Bool {
+        options.segmentMilliseconds > 0 && segment.firstAppend.rawValue >= 0
+            && lastTime.rawValue &- segment.firstAppend.rawValue >= options.segmentMilliseconds
+    }
+
+    /// A spare is being prepared: the log goes on in the segment it has, up to a cap, and does not wait.
+    private func mayOverrun(_ segment: Segment, _ size: Int) -> Bool {
+        background.preparing != nil && !isAged(segment) && size <= min(segment.limit &* 2, Self.largestSegmentBytes)
+    }
+
+    /// Ends the active segment and begins the next.
+    func roll() throws(LogError) {
+        try writeStaged(then: nil)
+        guard let old = active, old.end > 0 else { return }
+        old.finishIndexes()
+        let isFull = old.end >= old.limit / 2
+        do {
+            try addSegment(limit: isFull ? min(old.limit * 4, segmentLimit) : min(old.limit, segmentLimit))
+        } catch {
+            fail(error)
+            throw .storage(error)
+        }
+        if storage.isVolatile { old.isSealed = true }
+        // The old segment is made durable even where no acknowledgement waits for it: only then it is sealed.
+        flushing.wanted = max(flushing.wanted, old.next)
+    }
+
+    private func addSegment(limit: Int) throws(StorageError) {
+        let segment = Segment(base: watermarks.end, limit: limit)
+        segment.indexes = Segment.Indexes()
+        let path = path(segment.base, .log)
+        if let spare = background.spare {
+            background.spare = nil
+            try storage.rename(spare.path, to: path)
+            segment.file = spare.file
+            segment.limit = spare.size
+        } else {
+            segment.file = try storage.open(path, .create)
+        }
+        flushing.isDirectoryDirty = true
+        segments.append(segment)
+    }
+
+    /// Starts to prepare the next segment when the active one is half full.
+    func prepareSpare() {
+        guard !storage.isVolatile, fault == nil, background.spare == nil, background.preparing == nil, let segment = active else { return }
+        guard segment.end >= segment.limit / 2 else { return }
+        let size = min(segment.limit * 4, segmentLimit)
+        background.spareNumber &+= 1
+        let path = path(LogFiles.spareName(background.spareNumber))
+        background.preparing = (path, size)
+        start(.prepare(path: path, size: size), .prepare)
+    }
+
+    func spareCompleted(_ result: StorageResult) {
+        guard let preparing = background.preparing else { return }
+        background.preparing = nil
+        // A spare that could not be made (a full disk, say) is no fault of the log: it creates its next segment inline.
+        if case .prepared(let file) = result { background.spare = (preparing.path, preparing.size, file) }
+    }
+
+    /// Seals the oldest segment that is full and durable.
+    func sealNext() {
+        guard !storage.isVolatile, fault == nil, background.sealing == nil else { return }
+        guard let segment = segments.dropLast().first(where: { !$0.isSealed }), segment.durable == segment.end else { return }
+        // Sealing is a convenience until the log is opened again, so a file that cannot be opened now is left as it is.
+        guard let file = try? openFile(of: segment) else { return }
+        background.sealing = segment
+        start(.seal(file: file, length: segment.end), .seal)
+    }
+
+    func sealCompleted(_ result: StorageResult) -> Bool {
+        guard let segment = background.sealing else { return false }
+        background.sealing = nil
+        if case .failed(let error) = result {
+            fail(error)
+            return true
+        }
+        segment.isSealed = true
+        writeIndexes(of: segment)
+        background.isCheckpointDirty = true
+        return false
+    }
+
+    /// Indexes are rebuilt when they are missing, so a failure to write them is let go.
+    private func writeIndexes(of segment: Segment) {
+        guard let indexes = segment.indexes, segments.contains(where: { $0 === segment }) else { return }
+        start(.replace(path: path(segment.base, .index), content: indexes.offsets.encoded()), .index)
+        start(.replace(path: path(segment.base, .timeIndex), content: indexes.times.encoded()), .index)
+    }
+}

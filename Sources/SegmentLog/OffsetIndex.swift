@@ -1,0 +1,90 @@
+internal import Bytes
+
+/// Where offsets lie in a segment: Kafka's `.index`, entries of 4 bytes relative offset and 4 bytes position, big-endian.
+///
+/// An entry names a batch by its *last* offset and the position where it begins, as Kafka writes it; one entry for every
+/// `indexIntervalBytes` of log. Invariant: both columns increase.
+package struct OffsetIndex: Equatable, Sendable {
+    package struct Entry: Equatable, Sendable {
+        package var relativeOffset: UInt32
+        package var position: UInt32
+        package init(relativeOffset: UInt32, position: UInt32) {
+            self.relativeOffset = relativeOffset
+            self.position = position
+        }
+    }
+
+    package static let entryByteCount = 8
+    package private(set) var entries: [Entry] = []
+
+    package init() {}
+
+    package mutating func append(relativeOffset: UInt32, position: UInt32) {
+        entries.append(Entry(relativeOffset: relativeOffset, position: position))
+    }
+
+    /// A position at or before the batch that contains `relativeOffset`, where a batch begins.
+    package func position(atOrBefore relativeOffset: Int64) -> Int {
+        let index = partitionPoint(entries.count) { Int64(entries[$0].relativeOffset) <= relativeOffset }
+        return index == 0 ? 0 : Int(entries[index - 1].position)
+    }
+
+    /// The last indexed batch that begins at or before `position`: where it begins.
+    package func position(atOrBeforePosition position: Int) -> Int {
+        let index = partitionPoint(entries.count) { Int(entries[$0].position) <= position }
+        return index == 0 ? 0 : Int(entries[index - 1].position)
+    }
+
+    /// Forgets the entries of batches that begin at or behind `position`.
+    package mutating func truncate(toPosition position: Int) {
+        let index = partitionPoint(entries.count) { Int(entries[$0].position) < position }
+        entries.removeLast(entries.count - index)
+    }
+
+    package func encoded() -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(entries.count * Self.entryByteCount)
+        for entry in entries {
+            bytes.appendBig(entry.relativeOffset)
+            bytes.appendBig(entry.position)
+        }
+        return bytes
+    }
+
+    /// Takes a file's content apart; nil when it is no index for a segment of `length` bytes. Kafka's own files may be preallocated:
+    /// zero entries at the end are ignored.
+    package init?(decoding bytes: RawSpan, segmentLength length: Int) {
+        guard bytes.byteCount % Self.entryByteCount == 0 else { return nil }
+        var reader = ByteReader(bytes)
+        var last: Entry?
+        while let relativeOffset = try? reader.big(UInt32.self), let position = try? reader.big(UInt32.self) {
+            let entry = Entry(relativeOffset: relativeOffset, position: position)
+            if position == 0 { break }
+            guard Int(position) < length else { return nil }
+            if let last, entry.relativeOffset <= last.relativeOffset || entry.position <= last.position { return nil }
+            entries.append(entry)
+            last = entry
+        }
+    }
+}
+
+/// The first index of `0 ..< count` for which `belongs` is false, when it is true for a prefix only.
+func partitionPoint(_ count: Int, _ belongs: (Int) -> Bool) -> Int {
+    var low = 0
+    var high = count
+    while low < high {
+        let middle = low &+ (high &- low) / 2
+        if belongs(middle) { low = middle &+ 1 } else { high = middle }
+    }
+    return low
+}
+
+extension Array where Element == UInt8 {
+    mutating func appendBig<T: FixedWidthInteger>(_ value: T) {
+        var shift = T.bitWidth
+        while shift > 0 {
+            shift -= 8
+            append(UInt8(truncatingIfNeeded: value >> T(shift)))
+        }
+    }
+}

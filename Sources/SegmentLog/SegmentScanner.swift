@@ -1,0 +1,114 @@
+internal import Bytes
+
+/// Walks the batches of a segment file front to back through reads, never through a mapping, so that an error of the disk is a
+/// result. It believes no length before it has checked it against the file.
+package struct SegmentScanner: ~Copyable {
+    package enum Item: Equatable {
+        /// A batch whose fields are plausible and whose checksum holds, where that was asked for.
+        case batch(position: Int, RecordBatchHeader)
+        /// Nothing follows: the file ends here, or only zeros were found where a header would be.
+        case end(position: Int)
+        case bad(position: Int, BatchFault)
+    }
+
+    static let chunkBytes = 1 << 20
+    /// A length beyond it is nonsense: no batch is larger than a message may be, and none larger than this is configured.
+    static let batchBytesMax = 512 << 20
+
+    private let storage: any LogStorage
+    private let file: FileHandle
+    package let fileBytes: Int
+    private let checksChecksum: Bool
+    private var buffer = ByteBuffer()
+    /// Where in the file `buffer` begins.
+    private var bufferStart: Int
+    package private(set) var position: Int
+
+    package init(_ file: FileHandle, of storage: any LogStorage, from position: Int = 0, checksChecksum: Bool = true) throws(StorageError) {
+        self.storage = storage
+        self.file = file
+        self.checksChecksum = checksChecksum
+        fileBytes = try storage.size(of: file)
+        self.position = position
+        bufferStart = position
+    }
+
+    package mutating func next() throws(StorageError) -> Item {
+        let start = position
+        let rest = fileBytes - start
+        guard rest > 0 else { return .end(position: start) }
+        guard try fill(min(rest, RecordBatchHeader.byteCount)) else { return .bad(position: start, .truncated) }
+        let at = start - bufferStart
+        if isZero(at, min(rest, RecordBatchHeader.byteCount)) { return .end(position: start) }
+        guard rest >= RecordBatchHeader.byteCount, let header = try? RecordBatchHeader(decoding: buffer.bytes, at: at) else {
+            return .bad(position: start, .truncated)
+        }
+        if let fault = header.structuralFault { return .bad(position: start, fault) }
+        let length = header.totalByteCount
+        guard length <= rest, length <= Self.batchBytesMax else { return .bad(position: start, .truncated) }
+        if checksChecksum {
+            guard try fill(length) else { return .bad(position: start, .truncated) }
+            guard header.checksumHolds(in: buffer.bytes, at: start - bufferStart) else { return .bad(position: start, .checksum) }
+        }
+        position = start + length
+        return .batch(position: start, header)
+    }
+
+    /// The bytes of the batch that `next` just gave, where checksums are checked.
+    package func copyBatch(position: Int, count: Int) -> [UInt8]? {
+        let at = position - bufferStart
+        guard at >= 0, count >= 0, at + count <= buffer.count else { return nil }
+        return [UInt8](buffer.bytes.extracting(at..<at + count))
+    }
+
+    /// Where the last byte that is not zero ends, from `position` on; `position` when all are zero.
+    package mutating func endOfContent() throws(StorageError) -> Int {
+        var end = position
+        var at = position
+        while at < fileBytes {
+            buffer.clear()
+            bufferStart = at
+            try storage.read(file, at: at, count: min(Self.chunkBytes, fileBytes - at), into: &buffer)
+            guard buffer.count > 0 else { break }
+            var last = buffer.count
+            while last > 0, isZero(last - 1, 1) { last -= 1 }
+            if last > 0 { end = at + last }
+            at += buffer.count
+        }
+        return end
+    }
+
+    /// Reads until `count` bytes from `position` on are in the buffer; false when the file ends before.
+    private mutating func fill(_ count: Int) throws(StorageError) -> Bool {
+        var at = position - bufferStart
+        if at >= 0, buffer.count - at >= count { return true }
+        if at > buffer.count || at < 0 {
+            buffer.clear()
+            bufferStart = position
+        } else {
+            buffer.removeFirst(at)
+            bufferStart += at
+        }
+        at = 0
+        while buffer.count < count {
+            let before = buffer.count
+            let wanted = min(max(Self.chunkBytes, count) - before, fileBytes - bufferStart - before)
+            if wanted <= 0 { return false }
+            try storage.read(file, at: bufferStart + before, count: wanted, into: &buffer)
+            if buffer.count == before { return false }
+        }
+        return true
+    }
+
+    private func isZero(_ start: Int, _ count: Int) -> Bool {
+        let bytes = buffer.bytes
+        var reader = ByteReader(bytes)
+        do throws(ByteError) {
+            try reader.seek(to: start)
+            for _ in 0..<count where try reader.byte() != 0 { return false }
+            return true
+        } catch {
+            return false
+        }
+    }
+}

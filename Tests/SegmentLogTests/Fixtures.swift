@@ -1,0 +1,107 @@
+// What the tests of the log share: a clock that is told, batches made of texts, and a log on a disk in memory.
+import Bytes
+
+@testable import SegmentLog
+
+/// A log on a disk in memory, with its clock. Completions are handed in when the test asks for it.
+final class Bench {
+    let disk: MemoryStorage
+    let storage: any LogStorage
+    var log: Log
+    var options: Log.Options
+    var now = Now(instant: Instant(nanoseconds: 1_000_000_000), time: Timestamp(milliseconds: 1_000_000))
+
+    init(
+        _ options: Log.Options = small(), disk: MemoryStorage = MemoryStorage(isVolatile: false), storage: (any LogStorage)? = nil
+    ) throws {
+        self.disk = disk
+        self.storage = storage ?? disk
+        self.options = options
+        log = try Log(directory: "logs/1-0", number: 7, options: options, storage: self.storage, now: now)
+    }
+
+    func pass(milliseconds: Int64) {
+        now = Now(
+            instant: now.instant.advanced(byNanoseconds: UInt64(milliseconds) * 1_000_000),
+            time: Timestamp(milliseconds: now.time.rawValue + milliseconds))
+    }
+
+    /// Ends ticks and hands completions in until nothing is left to do.
+    func settle() {
+        while true {
+            log.endTick(now: now)
+            var answered = false
+            while let (ticket, result) = disk.nextCompletion() {
+                answered = true
+                _ = log.storageCompleted(ticket, result, now: now)
+            }
+            if !answered && !log.needsTick { return }
+        }
+    }
+
+    func reopen() throws { log = try Log(directory: "logs/1-0", number: 7, options: options, storage: storage, now: now) }
+
+    @discardableResult
+    func append(_ text: String, producer: (id: Int64, epoch: Int16, sequence: Int32)? = nil, timestamp: Int64? = nil) throws -> AppendResult {
+        let input = [UInt8](text.utf8)
+        let parts = MessageParts(
+            key: nil, payload: ByteRange(start: 0, count: input.count), timestamp: timestamp.map { Timestamp(milliseconds: $0) },
+            producerID: producer?.id ?? -1, producerEpoch: producer?.epoch ?? -1, sequence: producer?.sequence ?? -1)
+        return try log.append(parts, input: input.rawSpan, now: now)
+    }
+
+    @discardableResult
+    func append(batch bytes: [UInt8]) throws -> AppendResult { try log.append(batch: bytes.rawSpan, now: now) }
+
+    /// Every record from `offset` on that may be seen, as (offset, text).
+    func texts(from offset: Offset? = nil, below limit: Offset? = nil, maxBytes: Int = 1 << 20) throws -> [(Int64, String)] {
+        var at = offset ?? log.watermarks.start
+        let limit = limit ?? log.visibleEnd
+        var found: [(Int64, String)] = []
+        while let result = try log.read(from: at, maxBytes: maxBytes, below: limit) {
+            let bytes = [UInt8](result.slice.memory.bytes(result.slice.range))
+            for (offset, text) in try records(in: bytes) where offset >= at.rawValue { found.append((offset, text)) }
+            at = result.next
+        }
+        return found
+    }
+}
+
+func small(_ durability: Durability = .group) -> Log.Options {
+    var options = Log.Options()
+    options.durability = durability
+    options.segmentBytes = 1_000
+    options.indexIntervalBytes = 200
+    return options
+}
+
+/// One batch of these texts.
+func batch(
+    _ texts: [String], producer: (id: Int64, epoch: Int16, sequence: Int32)? = nil, timestamp: Int64 = 1_000_000
+) -> [UInt8] {
+    var buffer = ByteBuffer()
+    var builder = RecordBatchBuilder(
+        into: &buffer, producerID: producer?.id ?? -1, producerEpoch: producer?.epoch ?? -1, baseSequence: producer?.sequence ?? -1)
+    for (index, text) in texts.enumerated() {
+        builder.append(key: nil, value: [UInt8](text.utf8), timestamp: Timestamp(milliseconds: timestamp + Int64(index)), into: &buffer)
+    }
+    builder.finish(into: &buffer)
+    return [UInt8](buffer.bytes)
+}
+
+/// The records of whole batches, as (offset, text).
+func records(in bytes: [UInt8]) throws -> [(Int64, String)] {
+    var found: [(Int64, String)] = []
+    var at = 0
+    while at < bytes.count {
+        let header = try RecordBatchHeader(decoding: bytes.rawSpan, at: at)
+        let whole = [UInt8](bytes[at..<at + header.totalByteCount])
+        var reader = try RecordReader(whole.rawSpan, records: RecordBatchHeader.byteCount..<whole.count)
+        while let record = try reader.next() {
+            let value = record.value.map { String(decoding: whole[$0.indices], as: UTF8.self) } ?? "(null)"
+            found.append((header.baseOffset.rawValue + Int64(record.offsetDelta), value))
+        }
+        at += header.totalByteCount
+    }
+    return found
+}
