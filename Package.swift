@@ -63,7 +63,7 @@ let package = Package(
         shim("CLinux"),
         module("LinuxSystem", ["CLinux", "Bytes"]),
         module("RingBuffers"),
-        module("IOUring", ["CUring", "LinuxSystem"]),
+        module("IOUring", ["CUring", "LinuxSystem", "Bytes"]),
         module(
             "ShardRuntime",
             ["Wire", "BrokerCore", "SegmentLog", "Routing", "IOUring", "LinuxSystem", "RingBuffers"] + ground),
@@ -87,6 +87,7 @@ let package = Package(
         tests("Routing", ["Bytes"]),
         tests("NativeCodec", ["Bytes"]),
         tests("SegmentLog", ["Bytes"]),
+        tests("ShardRuntime", ["LinuxSystem", "SegmentLog", "Bytes"]),
     ]
         + protocols.map {
             module($0 + "Protocol", ["Wire", "BrokerCore", "SegmentLog"] + ground + (protocolExtras[$0] ?? []), path: "Sources/Protocols/" + $0)

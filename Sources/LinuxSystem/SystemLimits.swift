@@ -1,0 +1,53 @@
+internal import CLinux
+
+/// What the system says of itself and allows this process.
+package enum SystemLimits {
+    package static var kernelRelease: String {
+        // Safety: the C function writes at most `count` bytes with a terminating zero into the buffer.
+        unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { text in
+            guard unsafe sys_release(text.baseAddress, text.count) == 0 else { return "unknown" }
+            return unsafe String(cString: text.baseAddress.unsafelyUnwrapped)
+        }
+    }
+
+    package static var processID: Int32 { sys_process_id() }
+    package static var isRoot: Bool { sys_user_id() == 0 }
+
+    /// How many descriptors may be open: now, and after `raiseFileLimit`.
+    package static var openFiles: (soft: UInt64, hard: UInt64) {
+        var soft: UInt64 = 0
+        var hard: UInt64 = 0
+        // Safety: two numbers are filled.
+        unsafe sys_limit_files(&soft, &hard)
+        return (soft, hard)
+    }
+
+    /// Lifts the limit of open descriptors to what the system allows without asking.
+    package static func raiseFileLimit() throws(Errno) { try Errno.check(sys_raise_file_limit()) }
+
+    /// Bytes of memory that may be locked; `.max` without limit.
+    package static var lockedMemory: UInt64 {
+        var soft: UInt64 = 0
+        // Safety: one number is filled.
+        unsafe sys_limit_locked_memory(&soft)
+        return soft
+    }
+
+    package struct Filesystem: Sendable {
+        package var type: String
+        package var freeBytes: Int64
+        package var totalBytes: Int64
+    }
+
+    /// The file system that holds `path`.
+    package static func filesystem(of path: String) throws(Errno) -> Filesystem {
+        var found = sys_filesystem()
+        // Safety: the C function fills the one struct.
+        try Errno.check(unsafe sys_statfs(path, &found))
+        let known: [UInt64: String] = [
+            0xef53: "ext4", 0x5846_5342: "xfs", 0x9123_683e: "btrfs", 0x0102_1994: "tmpfs", 0x794c_7630: "overlayfs", 0x6969: "nfs",
+            0x2fc1_2fc1: "zfs", 0x6573_5546: "fuse", 0xf2f5_2010: "f2fs", 0x0102_1997: "9p",
+        ]
+        return Filesystem(type: known[found.type] ?? "type 0x" + String(found.type, radix: 16), freeBytes: found.free_bytes, totalBytes: found.total_bytes)
+    }
+}

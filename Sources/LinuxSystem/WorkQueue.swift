@@ -1,0 +1,70 @@
+internal import Synchronization
+
+/// Runs jobs in the order they came on helper threads of its own, which start with the first job. For what is slow and rare.
+package final class WorkQueue<Job: Sendable>: Sendable {
+    private struct State {
+        var jobs: [Job] = []
+        var threads: [Thread] = []
+        var idle = 0
+        var isStopped = false
+    }
+
+    private let state = Mutex(State())
+    private let signal: EventCounter
+    private let name: String
+    private let threadsMax: Int
+    private let run: @Sendable (Job) -> Void
+
+    package init(_ name: String, threadsMax: Int = 1, _ run: @escaping @Sendable (Job) -> Void) throws(Errno) {
+        self.name = name
+        self.threadsMax = threadsMax
+        self.run = run
+        signal = try EventCounter(.semaphore)
+    }
+
+    deinit { signal.close() }
+
+    package func add(_ job: Job) {
+        state.withLock { state in
+            guard !state.isStopped else { return }
+            state.jobs.append(job)
+            if state.idle < state.jobs.count, state.threads.count < threadsMax {
+                // Without a thread the job waits for the next attempt, or is run by `stop`.
+                if let thread = try? Thread.spawn(name, { self.work() }) {
+                    state.threads.append(thread)
+                    state.idle += 1
+                }
+            }
+        }
+        signal.raise()
+    }
+
+    /// Waits for the jobs that were added, then ends the threads.
+    package func stop() {
+        let threads = state.withLock { state in
+            state.isStopped = true
+            return state.threads
+        }
+        for _ in threads { signal.raise() }
+        for thread in threads { thread.join() }
+        while let job = next() { run(job) }
+    }
+
+    private func next() -> Job? {
+        state.withLock { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }
+    }
+
+    private func work() {
+        while true {
+            signal.take()
+            state.withLock { $0.idle -= 1 }
+            let job = next()
+            if let job { run(job) }
+            let ends = state.withLock { state in
+                state.idle += 1
+                return state.isStopped && state.jobs.isEmpty
+            }
+            if job == nil, ends { return }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+import Bytes
+import LinuxSystem
+import SegmentLog
+import Testing
+
+@testable import ShardRuntime
+
+/// Listening, alike on every driver.
+@Suite struct ListenerConformanceTests {
+    @Test(arguments: DriverKind.allCases, ["127.0.0.1", "::1"])
+    func theBoundAddressIsAnswered(_ kind: DriverKind, _ host: String) throws {
+        let harness = try DriverHarness(kind)
+        let bound = try harness.driver.listen(.tcp(host: host, port: 0), ListenerID(rawValue: 1))
+        guard case .tcp(host, let port) = bound else { throw HarnessError(what: "\(bound)") }
+        #expect(port != 0)
+        let address = try #require(SocketAddress(host: host, port: port))
+        let (peer, _) = try harness.connect(to: address)
+        #expect(harness.accepted[0].isLocal)
+        #expect(harness.accepted[0].peer == peer.localAddress?.description)
+        peer.close()
+    }
+
+    @Test(arguments: DriverKind.allCases)
+    func acceptedSocketsSendAtOnce(_ kind: DriverKind) throws {
+        // TCP_NODELAY and the congestion control are set on the listener; this holds because Linux lets them be inherited.
+        let harness = try DriverHarness(kind)
+        let (peer, socket) = try harness.connected()
+        var pieces: [Outgoing] = []
+        for _ in 0..<100 {
+            let piece = Outgoing("x")
+            pieces.append(piece)
+            let before = harness.sent[socket] ?? 0
+            harness.driver.send(socket, [piece.region])
+            try harness.run("sent") { harness.sent[socket] == before + 1 }
+            #expect(try peer.readExactly(1).count == 1)
+        }
+        peer.close()
+    }
+
+    @Test(arguments: DriverKind.allCases)
+    func anAddressInUseAndAnUnreadableOneAreRefused(_ kind: DriverKind) throws {
+        let harness = try DriverHarness(kind)
+        let address = try harness.listen()
+        let port = try #require(address.port)
+        #expect(throws: DriverError.self) { try harness.driver.listen(.tcp(host: "127.0.0.1", port: port), ListenerID(rawValue: 2)) }
+        #expect(throws: DriverError.self) { try harness.driver.listen(.tcp(host: "localhost", port: 0), ListenerID(rawValue: 3)) }
+        let long = String(repeating: "x", count: 200)
+        #expect(throws: DriverError.self) { try harness.driver.listen(.unix(path: "/tmp/\(long)"), ListenerID(rawValue: 4)) }
+    }
+
+    @Test(arguments: DriverKind.allCases)
+    func aPausedListenerAcceptsNothingUntilItIsResumed(_ kind: DriverKind) throws {
+        let harness = try DriverHarness(kind)
+        let address = try harness.listen()
+        harness.driver.pause(ListenerID(rawValue: 1))
+        harness.settle()
+        let peer = try Socket.make(for: address, .blocking)
+        try peer.connect(to: address)
+        harness.settle()
+        #expect(harness.accepted.isEmpty)
+        harness.driver.resume(ListenerID(rawValue: 1))
+        try harness.run("accept") { harness.accepted.count == 1 }
+        harness.driver.pause(ListenerID(rawValue: 1))
+        harness.driver.resume(ListenerID(rawValue: 1))
+        let other = try harness.connect(to: address)
+        other.peer.close()
+        peer.close()
+    }
+
+    @Test(arguments: DriverKind.allCases)
+    func aClosedListenerRefusesConnections(_ kind: DriverKind) throws {
+        let harness = try DriverHarness(kind)
+        let address = try harness.listen()
+        harness.driver.closeListener(ListenerID(rawValue: 1))
+        harness.settle()
+        let peer = try Socket.make(for: address, .blocking)
+        #expect(throws: Errno.connectionRefused) { try peer.connect(to: address) }
+        peer.close()
+    }
+
+    @Test(arguments: DriverKind.allCases)
+    func unixSocketsWorkAlike(_ kind: DriverKind) throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/broker.sock"
+        let harness = try DriverHarness(kind)
+        let (peer, socket) = try harness.connected(.unix(path: path))
+        #expect(harness.accepted[0].isLocal)
+        try peer.sendAll("hello")
+        try harness.run("receive") { harness.received[socket]?.count == 5 }
+        let reply = Outgoing([UInt8](repeating: 3, count: 1 << 20))
+        harness.driver.send(socket, reply.pieces(of: [1000, 24]))
+        var arrived = ByteBuffer()
+        try harness.run("arrival") {
+            _ = try? peer.receive(upTo: 1 << 20, into: &arrived, .nonblocking)
+            return arrived.count == 1 << 20 && harness.sent[socket] == 1
+        }
+        peer.close()
+        try harness.run("end") { harness.ended[socket] == 1 || harness.failed[socket] == 1 }
+        try harness.close(socket)
+        harness.driver.closeListener(ListenerID(rawValue: 1))
+        harness.settle()
+        #expect(!FileSystem.exists(path), "the socket file goes with its listener")
+    }
+
+    @Test(arguments: DriverKind.allCases)
+    func onlyASocketFileThatNobodyAnswersOnIsReplaced(_ kind: DriverKind) throws {
+        let directory = try TemporaryDirectory()
+        let harness = try DriverHarness(kind)
+
+        let stale = directory.path + "/stale.sock"
+        let left = try Socket.make(for: .unix(path: stale), .blocking)
+        try left.bind(to: .unix(path: stale))
+        left.close()
+        _ = try harness.listen(.unix(path: stale))
+
+        #expect(throws: DriverError.self) { try harness.driver.listen(.unix(path: stale), ListenerID(rawValue: 2)) }
+        #expect(FileSystem.exists(stale), "a living listener keeps its file")
+
+        let file = directory.path + "/notes.txt"
+        try File.open(file, [.readWrite, .exclusive]).close()
+        #expect(throws: DriverError.self) { try harness.driver.listen(.unix(path: file), ListenerID(rawValue: 3)) }
+        #expect(try FileSystem.status(of: file).isRegular)
+    }
+}
