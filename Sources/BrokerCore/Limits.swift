@@ -14,6 +14,10 @@ package struct Limits: Sendable, Equatable {
     /// Publishes of one session that are not yet answered.
     package var unansweredRequests = 65_536
     package var unansweredBytes = 32 << 20
+    /// Unanswered requests of one session for lists of everything, whose answers are large.
+    package var listingsPerSession = 16
+    /// Unanswered requests of one session for one thing's description.
+    package var descriptionsPerSession = 1_024
     package var consumersPerSession = 1_024
     /// Deliveries of one consumer that are not yet settled.
     package var unsettledPerConsumer = 1_000_000

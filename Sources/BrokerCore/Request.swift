@@ -15,7 +15,7 @@ package enum Request {
     // Consuming
     case subscribe(Subscribe)
     case unsubscribe(ConsumerID)
-    /// Adds to what the consumer may still be sent.
+    /// Adds to what the consumer may still be sent. Has no answer.
     case credit(ConsumerID, messages: Int32, bytes: Int64)
     case settle(Settle)
     /// Gives leased deliveries `milliseconds` more, counted from now.
@@ -24,6 +24,7 @@ package enum Request {
     case deleteSubscription(topic: String, name: String)
 
     // Topology
+    /// Answers `.topics` with one.
     case createTopic(name: String, TopicOptions)
     /// Makes a memory topic with one partition and a name of the broker's choice that lives as long as the asking session, for the
     /// answers to its requests. Answers `.topics` with one.
@@ -33,11 +34,13 @@ package enum Request {
     /// Answers `.topics` with one; the way to learn an id before the first publish.
     case describeTopic(name: String)
     case listTopics
+    /// Answers `.exchanges` with one.
     case createExchange(name: String, ExchangeKind)
     case deleteExchange(name: String)
     case bind(Binding)
     case unbind(Binding)
     case listExchanges
+    /// Answers `.exchanges` with one.
     case findExchange(name: String)
 
     // Operating
