@@ -123,4 +123,11 @@ package enum FrameSplitter {
         guard reserved == 0 else { throw .reserved }
         return .frame(FrameHeader(size: size, type: type, flags: flags, correlation: correlation))
     }
+
+    /// The type of the frame that begins at `start`, as soon as its byte is there.
+    package static func typeOfNext(in input: RawSpan, at start: Int) -> UInt8? {
+        var reader = ByteReader(input)
+        guard (try? reader.seek(to: start)) != nil, (try? reader.little(UInt32.self)) != nil else { return nil }
+        return try? reader.byte()
+    }
 }
