@@ -56,7 +56,7 @@ package enum Request {
         switch self {
         case .append(let append): append.answer == .whenReached
         case .settle(let settle): settle.confirm
-        case .credit, .extendLease: false
+        case .credit: false
         default: true
         }
     }
