@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Tries the real binary as a new user would: each function is one claim. Closes with `N passed, N failed`.
+
+NEEDLETAIL_BINARY names the binary, NEEDLETAIL_DRIVER the driver (io_uring or epoll), NEEDLETAIL_STREAM_BYTES how much is streamed.
+Arguments, if any, select claims by part of their name.
+"""
+import sys
+import time
+import traceback
+
+from broker import DRIVER
+import claims_hostile
+import claims_operating
+import claims_orders
+import claims_scale
+import claims_streaming
+
+CLAIMS = [
+    function
+    for module in (claims_operating, claims_hostile, claims_orders, claims_streaming, claims_scale)
+    for name, function in sorted(vars(module).items())
+    if name.startswith("claim_") and function.__module__ == module.__name__
+]
+
+
+def main():
+    chosen = [claim for claim in CLAIMS if not sys.argv[1:] or any(part in claim.__name__ for part in sys.argv[1:])]
+    failed = 0
+    for claim in chosen:
+        began = time.monotonic()
+        try:
+            note = claim()
+            print(f"ok    {DRIVER} {claim.__name__[6:]} ({time.monotonic() - began:.1f} s){': ' + note if note else ''}", flush=True)
+        except Exception:
+            failed += 1
+            print(f"FAILED {DRIVER} {claim.__name__[6:]}\n{traceback.format_exc()}", flush=True)
+    print(f"{len(chosen) - failed} passed, {failed} failed")
+    return 1 if failed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""The real binary under test: starting, killing and asking it, over loopback only."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+
+BINARY = os.environ.get("NEEDLETAIL_BINARY") or str(pathlib.Path(__file__).resolve().parents[2] / ".build/release/needletail")
+DRIVER = os.environ.get("NEEDLETAIL_DRIVER", "io_uring")
+
+
+class Broker:
+    """One `needletail serve` on a free port with a data directory of its own; ended by its process id."""
+
+    def __init__(self, *flags, data=None):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="needletail-test-"))
+        self.data = pathlib.Path(data) if data else self.home / "data"
+        self.flags = flags
+        self.port = free_port()
+        self.process = None
+        self.errors = self.home / "stderr"
+
+    @property
+    def server(self):
+        return f"127.0.0.1:{self.port}"
+
+    def start(self, timeout=60):
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("NEEDLETAIL_")}
+        with open(self.errors, "ab") as errors:
+            self.process = subprocess.Popen(
+                [BINARY, "serve", "--data", str(self.data), "--listen", f"native={self.server}", "--driver", DRIVER, *self.flags],
+                stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=self.home)
+        timer = threading.Timer(timeout, self.process.kill)
+        timer.start()
+        self.ready_line = self.process.stdout.readline().decode()
+        timer.cancel()
+        assert self.ready_line, f"the broker did not start: {self.log()}"
+        return self
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def terminate(self):
+        """Ends it as a service manager would; answers the exit code and the seconds it took."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=30)
+        return code, time.monotonic() - began
+
+    def log(self):
+        return self.errors.read_text(errors="replace") if self.errors.exists() else ""
+
+    def resident_bytes(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
+
+    def cpu_seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def cli(self, *arguments, input=None, check=True, timeout=120):
+        """Runs a client command and answers what it printed."""
+        result = subprocess.run(
+            [BINARY, *arguments, "--server", self.server], input=input, capture_output=True, timeout=timeout,
+            env={key: value for key, value in os.environ.items() if not key.startswith("NEEDLETAIL_")})
+        if check and result.returncode != 0:
+            raise AssertionError(f"{arguments} ended with {result.returncode}: {result.stderr.decode(errors='replace')}\n{self.log()[-2000:]}")
+        return result
+
+    def json(self, *arguments):
+        return [json.loads(line) for line in self.cli(*arguments, "--json").stdout.splitlines() if line.strip()]
+
+    def spawn(self, *arguments, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL):
+        return subprocess.Popen([BINARY, *arguments, "--server", self.server], stdout=stdout, stderr=subprocess.PIPE, stdin=stdin)
+
+    def connect(self):
+        """A raw connection that has said nothing."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    def remove(self):
+        if self.process and self.process.poll() is None:
+            self.kill()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.remove()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def frame(kind, body=b"", correlation=1, flags=0):
+    """A frame of the native protocol (docs/formats/native-protocol.md)."""
+    return struct.pack("<IBBHQ", 16 + len(body), kind, flags, 0, correlation) + body
+
+
+def hello(name="acceptance"):
+    text = name.encode()
+    return frame(0x01, b"NTAIL\r\n\x1a" + struct.pack("<HHIQ", 1, 1, 1 << 20, 0) + struct.pack("<H", len(text)) + text)
+
+
+def read_frame(connection):
+    head = read_exactly(connection, 16)
+    size, kind, _, _, correlation = struct.unpack("<IBBHQ", head)
+    return kind, correlation, read_exactly(connection, size - 16)
+
+
+def read_exactly(connection, count):
+    data = b""
+    while len(data) < count:
+        more = connection.recv(count - len(data))
+        if not more:
+            raise ConnectionError(f"ended after {len(data)} of {count} bytes")
+        data += more
+    return data
+
+
+def wait_until(condition, timeout=60, what="condition"):
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout} s: {what}")
+        time.sleep(0.05)

@@ -1,0 +1,105 @@
+"""What an operator does: start, stop, reload, make mistakes in the configuration, ask for figures."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+from broker import BINARY, Broker, wait_until
+
+
+def run(*arguments, input=None):
+    return subprocess.run([BINARY, *arguments], input=input, capture_output=True, timeout=60)
+
+
+def claim_every_mistake_in_the_configuration_is_reported_with_its_line():
+    with Broker() as broker:
+        path = broker.home / "wrong.yaml"
+        path.write_text(
+            "data: /tmp/x\n"
+            "drivr: epoll\n"
+            "topics:\n"
+            "  durability: sometimes\n"
+            "  segment_size: 12 parsecs\n"
+            "limits:\n"
+            "  connections: many\n"
+            "listeners:\n"
+            "  - protocol: carrier-pigeon\n"
+            "    address: 127.0.0.1:7227\n")
+        result = run("config", "check", str(path))
+        report = (result.stdout + result.stderr).decode()
+        assert result.returncode != 0, report
+        for line in ("2:", "4:", "5:", "7:", "9:"):
+            assert f"wrong.yaml:{line}" in report, f"{line} is missing in:\n{report}"
+        assert "driver" in report
+        return f"{report.count('wrong.yaml:')} faults in one report"
+
+
+def claim_a_remote_listener_without_authentication_is_refused():
+    with Broker() as broker:
+        result = run("serve", "--data", str(broker.home / "other"), "--listen", "native=0.0.0.0:0")
+        assert result.returncode != 0
+        assert b"insecure_allow_anonymous_remote" in result.stderr
+
+
+def claim_two_brokers_never_share_a_data_directory():
+    with Broker() as broker:
+        result = run("serve", "--data", str(broker.data), "--listen", "native=127.0.0.1:0")
+        assert result.returncode != 0
+        assert str(broker.process.pid).encode() in result.stderr, result.stderr
+
+
+def claim_sigterm_ends_within_five_seconds_and_loses_nothing():
+    with Broker("--durability", "interval") as broker:
+        broker.cli("topic", "create", "last")
+        broker.cli("produce", "last", input=b"".join(b"%d\n" % n for n in range(10_000)))
+        code, seconds = broker.terminate()
+        assert code == 0 and seconds < 5, (code, seconds)
+        broker.start()
+        lines = broker.cli("consume", "last", "--from", "earliest", "--max", "10000", "--format", "raw").stdout.split()
+        assert lines == [b"%d" % n for n in range(10_000)]
+        return f"{seconds:.2f} s"
+
+
+def claim_sighup_reloads_and_says_what_needs_a_restart():
+    with Broker() as broker:
+        broker.terminate()
+        path = broker.home / "needletail.yaml"
+        path.write_text("log:\n  level: info\n")
+        broker.flags = ("--config", str(path))
+        broker.start()
+        path.write_text("log:\n  level: debug\ndriver: auto\nshards: 1\ntopics:\n  durability: none\n")
+        broker.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "reload" in broker.log(), 20, "a log line that says reload")
+        path.write_text("log:\n  level: nonsense\n")
+        broker.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: f"{path}:2" in broker.log() or "needletail.yaml:2" in broker.log(), 20, "the fault of the new file")
+        assert broker.process.poll() is None
+
+
+def claim_figures_can_be_read():
+    with Broker() as broker:
+        broker.cli("topic", "create", "figures")
+        broker.cli("produce", "figures", input=b"a\nb\nc\n")
+        text = broker.cli("stats", "--json").stdout
+        figures = json.loads(text)
+        flat = json.dumps(figures)
+        assert "needletail_messages_in_total" in flat and "needletail_stage_receive_p99_microseconds" in flat
+        assert broker.cli("topic", "list", "--json").stdout.strip()
+
+
+def claim_a_unix_socket_serves_too():
+    with Broker() as broker:
+        broker.terminate()
+        path = broker.home / "socket"
+        broker.flags = ("--listen", f"native=unix:{path}")
+        broker.start()
+        result = subprocess.run([BINARY, "topic", "list", "--server", f"unix:{path}"], capture_output=True, timeout=30)
+        assert result.returncode == 0, result.stderr
+
+
+def claim_a_missing_broker_is_named():
+    result = run("topic", "list", "--server", "127.0.0.1:1")
+    assert result.returncode not in (0, 1, 2), result.returncode
+    assert b"127.0.0.1:1" in result.stderr and b"needletail serve" in result.stderr
