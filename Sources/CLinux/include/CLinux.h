@@ -127,4 +127,10 @@ int sys_error_text(int code, char *text, size_t room);
 int sys_process_id(void);
 unsigned sys_user_id(void);
 
+// terminal.c
+int sys_is_terminal(int fd);
+int sys_terminal_size(int fd, int *columns, int *rows);
+/// Calls `found` with each `NAME=VALUE`.
+void sys_environment(void *context, void (*found)(void *context, const char *text));
+
 #endif
