@@ -56,6 +56,9 @@ package final class ConfigSection {
 
     // MARK: Values
 
+    /// Whether anybody said something for `key`.
+    package func has(_ key: String) -> Bool { overlay.values(at: joined(key)) != nil || entry(key) != nil }
+
     /// The base of all accessors, for kinds of values that a component has alone.
     package func value<T>(_ key: String, default fallback: T, show: (T) -> String, read: (String) -> Reading<T>) -> T {
         guard let (text, source) = scalar(key) else {
@@ -193,9 +196,12 @@ package final class ConfigSection {
     // MARK: The end
 
     /// Notes a fault that the owner found in what it read.
-    package func fault(_ key: String, _ problem: String) {
+    package func fault(_ key: String, _ problem: String) { note(source(of: key), key, problem) }
+
+    /// Where `key` was said; where this section begins when it was not.
+    package func source(of key: String) -> ConfigSource {
         let source = values.first { $0.key == key }?.source ?? .builtIn
-        note(source == .builtIn ? entry(key)?.value.source ?? node.source : source, key, problem)
+        return source == .builtIn ? entry(key)?.value.source ?? node.source : source
     }
 
     /// Throws everything that is wrong here and below. What was thrown once is not thrown again by the section around.

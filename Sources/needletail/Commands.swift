@@ -4,8 +4,12 @@ extension CommandList {
         program: "needletail",
         summary: "a message broker: logs, queues and pub/sub in one engine",
         version: Program.version,
-        groups: [],
+        groups: [
+            Group(name: "config", summary: "Check a configuration, or show the one in force.")
+        ],
         commands: [
-            .completion
+            .configCheck,
+            .configPrint,
+            .completion,
         ])
 }

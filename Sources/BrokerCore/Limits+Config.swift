@@ -1,0 +1,40 @@
+package import ConfigFile
+
+/// The section `limits` of the configuration: one key for each bound.
+extension Limits {
+    package init(_ options: ConfigSection) throws(ConfigError) {
+        self.init()
+        func count(_ key: String, _ value: inout Int, most: Int) { value = options.integer(key, default: value, in: 1...most) }
+        func size(_ key: String, _ value: inout Int, least: ByteCount, most: ByteCount) {
+            value = options.size(key, default: ByteCount(bytes: value), in: least...most).bytes
+        }
+        func time(_ key: String, _ value: inout Int) {
+            value = Int(options.duration(key, default: .milliseconds(value), in: .milliseconds(10) ... .seconds(3_600)).milliseconds)
+        }
+        count("connections", &connections, most: 10_000_000)
+        count("connections_per_address", &connectionsPerAddress, most: 10_000_000)
+        size("frame_size", &frameBytes, least: .kibibytes(64), most: .gibibytes(1))
+        size("handshake_size", &handshakeBytes, least: .kibibytes(1), most: .mebibytes(16))
+        time("handshake_timeout", &handshakeMilliseconds)
+        size("outbox_size", &outboxBytes, least: .kibibytes(64), most: .gibibytes(4))
+        time("write_timeout", &writeMilliseconds)
+        count("unanswered_requests", &unansweredRequests, most: 100_000_000)
+        size("unanswered_size", &unansweredBytes, least: .kibibytes(64), most: .gibibytes(4))
+        count("listings_per_session", &listingsPerSession, most: 100_000)
+        count("descriptions_per_session", &descriptionsPerSession, most: 1_000_000)
+        count("consumers_per_session", &consumersPerSession, most: 1_000_000)
+        count("unsettled_per_consumer", &unsettledPerConsumer, most: 100_000_000)
+        count("parked_fetches", &parkedFetches, most: 10_000_000)
+        count("topics", &topics, most: 10_000_000)
+        count("partitions_per_topic", &partitionsPerTopic, most: 100_000)
+        count("exchanges", &exchanges, most: 10_000_000)
+        count("bindings", &bindings, most: 100_000_000)
+        count("subscriptions", &subscriptions, most: 100_000_000)
+        count("producers", &producers, most: 100_000_000)
+        count("name_length", &nameBytes, most: 249)
+        count("routing_key_length", &routingKeyBytes, most: 4_096)
+        count("route_depth", &routeDepth, most: 64)
+        count("settled_ranges", &settledRanges, most: 100_000_000)
+        try options.finish()
+    }
+}
