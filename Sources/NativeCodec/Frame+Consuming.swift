@@ -3,6 +3,7 @@ package import Bytes
 extension Frame {
     package struct Subscribe: FrameBody {
         package static let type = FrameType.subscribe
+        package static let knownFlags: UInt8 = 1
         /// Chosen by the client, unique on its connection.
         package var consumer: UInt32
         package var topic: String
@@ -14,10 +15,12 @@ extension Frame {
         package var messageCredit: Int32
         package var byteCredit: Int64
         package var options: SubscriptionOptions
+        /// Deliveries are settled by being sent; nothing is to be said about them.
+        package var settlesItself: Bool
 
         package init(
             consumer: UInt32, topic: String, name: String, mode: SubscriptionMode, start: Position, form: DeliveryForm, messageCredit: Int32,
-            byteCredit: Int64, options: SubscriptionOptions = SubscriptionOptions()
+            byteCredit: Int64, options: SubscriptionOptions = SubscriptionOptions(), settlesItself: Bool = false
         ) {
             self.consumer = consumer
             self.topic = topic
@@ -28,7 +31,10 @@ extension Frame {
             self.messageCredit = messageCredit
             self.byteCredit = byteCredit
             self.options = options
+            self.settlesItself = settlesItself
         }
+
+        package var flags: UInt8 { settlesItself ? 1 : 0 }
 
         package func write(to buffer: inout ByteBuffer) {
             buffer.append(little: consumer)
@@ -55,7 +61,7 @@ extension Frame {
             let options = try SubscriptionOptions.read(&reader)
             return Subscribe(
                 consumer: consumer, topic: try reader.text(), name: try reader.text(), mode: mode, start: start, form: form,
-                messageCredit: messageCredit, byteCredit: byteCredit, options: options)
+                messageCredit: messageCredit, byteCredit: byteCredit, options: options, settlesItself: flags & 1 != 0)
         }
     }
 
@@ -127,14 +133,22 @@ extension Frame {
         /// What is handed over; the tail may show more.
         package var first: Int64
         package var last: Int64
-        package init(consumer: UInt32, topic: UInt32, partition: Int32, attempt: Int32, first: Int64, last: Int64) {
+        /// It was, or may have been, delivered before. A flag of the frame.
+        package var isRedelivery: Bool
+        package init(
+            consumer: UInt32, topic: UInt32, partition: Int32, attempt: Int32, first: Int64, last: Int64, isRedelivery: Bool = false
+        ) {
             self.consumer = consumer
             self.topic = topic
             self.partition = partition
             self.attempt = attempt
             self.first = first
             self.last = last
+            self.isRedelivery = isRedelivery
         }
+
+        static let knownFlags: UInt8 = 1
+        var flags: UInt8 { isRedelivery ? 1 : 0 }
 
         func write(to buffer: inout ByteBuffer) {
             buffer.append(little: consumer)
@@ -146,16 +160,17 @@ extension Frame {
         }
 
         @_lifetime(reader: copy reader)
-        static func read(_ reader: inout ByteReader) throws(ByteError) -> DeliveryHead {
+        static func read(_ reader: inout ByteReader, flags: UInt8) throws(ByteError) -> DeliveryHead {
             DeliveryHead(
                 consumer: try reader.little(), topic: try reader.little(), partition: try reader.little(), attempt: try reader.little(),
-                first: try reader.little(), last: try reader.little())
+                first: try reader.little(), last: try reader.little(), isRedelivery: flags & 1 != 0)
         }
     }
 
     /// The tail is whole record batches.
     package struct DeliverBatches: FrameBody {
         package static let type = FrameType.deliverBatches
+        package static let knownFlags = DeliveryHead.knownFlags
         package static let headSize = 48
         package var head: DeliveryHead
         package var batches: ByteRange
@@ -164,6 +179,7 @@ extension Frame {
             self.batches = batches
         }
 
+        package var flags: UInt8 { head.flags }
         package var tailCount: Int { batches.count }
 
         /// Writes header and head; the tail is the caller's.
@@ -173,13 +189,14 @@ extension Frame {
 
         @_lifetime(reader: copy reader)
         package static func read(_ reader: inout ByteReader, flags: UInt8) throws(ByteError) -> DeliverBatches {
-            DeliverBatches(head: try DeliveryHead.read(&reader), batches: try reader.rest())
+            DeliverBatches(head: try DeliveryHead.read(&reader, flags: flags), batches: try reader.rest())
         }
     }
 
     /// The tail is records without their batch's header; their deltas count from `baseOffset` and `baseTimestamp`.
     package struct DeliverRecords: FrameBody {
         package static let type = FrameType.deliverRecords
+        package static let knownFlags = DeliveryHead.knownFlags
         package static let headSize = 64
         package var head: DeliveryHead
         package var baseOffset: Int64
@@ -192,6 +209,7 @@ extension Frame {
             self.records = records
         }
 
+        package var flags: UInt8 { head.flags }
         package var tailCount: Int { records.count }
 
         /// Writes header and head; the tail is the caller's.
@@ -205,7 +223,7 @@ extension Frame {
 
         @_lifetime(reader: copy reader)
         package static func read(_ reader: inout ByteReader, flags: UInt8) throws(ByteError) -> DeliverRecords {
-            let head = try DeliveryHead.read(&reader)
+            let head = try DeliveryHead.read(&reader, flags: flags)
             return DeliverRecords(
                 head: head, baseOffset: try reader.little(), baseTimestamp: try reader.little(), records: try reader.rest())
         }

@@ -32,7 +32,7 @@ extension Sample {
     private static let topicOptions = Frame.TopicOptions(
         partitions: 12, storage: .memory, durability: .each, segmentBytes: 1 << 30, segmentMilliseconds: 1, retentionMilliseconds: -1,
         retentionBytes: .max, untilAcknowledged: true, maxMessageBytes: 0, subscription: subscription, isQueue: true)
-    private static let head = Frame.DeliveryHead(consumer: 7, topic: 8, partition: 9, attempt: 2, first: 1 << 40, last: (1 << 40) + 99)
+    private static let head = Frame.DeliveryHead(consumer: 7, topic: 8, partition: 9, attempt: 2, first: 1 << 40, last: (1 << 40) + 99, isRedelivery: true)
     private static let binding = Frame.Binding(exchange: "in", destination: .topic("orders"), pattern: "eu.*.#")
     private static let headers: [UInt8] = [2, 0x61, 2, 0x62, 4, 0x63, 0x64, 1]  // a: b, cd: null
 
@@ -89,7 +89,7 @@ extension Sample {
         Sample(
             Frame.Subscribe(
                 consumer: 1, topic: "orders", name: "billing", mode: .shared, start: .offset(5), form: .records, messageCredit: 100,
-                byteCredit: 1 << 20, options: subscription)),
+                byteCredit: 1 << 20, options: subscription, settlesItself: true)),
         Sample(
             Frame.Subscribe(
                 consumer: .max, topic: "t", name: "", mode: .broadcast, start: .latest, form: .batches, messageCredit: 0, byteCredit: 0)),
