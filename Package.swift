@@ -87,6 +87,7 @@ let package = Package(
         tests("Routing", ["Bytes"]),
         tests("NativeCodec", ["Bytes"]),
         tests("SegmentLog", ["Bytes"]),
+        tests("IOUring", ["LinuxSystem", "Bytes"]),
         tests("ShardRuntime", ["LinuxSystem", "SegmentLog", "Bytes"]),
         tests("NativeProtocol", ["NativeCodec", "Wire", "BrokerCore", "SegmentLog", "Bytes"]),
         tests("needletail"),

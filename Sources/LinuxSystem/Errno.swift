@@ -23,6 +23,7 @@ package struct Errno: RawRepresentable, Error, Hashable, Sendable, CustomStringC
     package static let nameTooLong = Errno(36)
     package static let notImplemented = Errno(38)
     package static let timeExpired = Errno(62)
+    package static let protocolError = Errno(71)
     package static let notSocket = Errno(88)
     package static let notSupported = Errno(95)
     package static let addressInUse = Errno(98)

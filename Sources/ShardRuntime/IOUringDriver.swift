@@ -17,6 +17,8 @@ package final class IOUringDriver: Driver {
     private let ring: Ring
     private let buffers: BufferRing
     private let features: KernelFeatures
+    /// 0 where it is off, or the kernel cannot.
+    private let minimumWait: UInt32
     private let options: DriverOptions
     private let eventWaker: EventWaker
     // Safety: eight bytes for the eventfd's count, the kernel's while the read is armed; freed after the ring was drained.
@@ -31,13 +33,14 @@ package final class IOUringDriver: Driver {
     private var gathers: [GatherList] = []
 
     package convenience init(_ options: DriverOptions = DriverOptions()) throws(DriverError) {
-        try self.init(options, features: KernelFeatures.detect())
+        try self.init(options, features: options.plainRing ? .plain : .current)
     }
 
     init(_ options: DriverOptions, features: KernelFeatures) throws(DriverError) {
         if let missing = features.reasonAgainstRing { throw DriverError(operation: "io_uring", code: 0, reason: missing) }
         self.options = options
         self.features = features
+        minimumWait = features.minimumWait ? options.minimumWaitMicroseconds : 0
         (ring, buffers, eventWaker) = try driving("io_uring") { () throws(Errno) in
             var wanted = Ring.Options()
             wanted.setup = features.setup
@@ -192,10 +195,10 @@ package final class IOUringDriver: Driver {
 
     private func waitOrLook(until deadline: Instant) throws(Errno) {
         guard deferred.isEmpty, !ring.hasCompletions, deadline > now.instant else { return try ring.look() }
-        if deadline == .distantFuture { return try ring.wait(nanoseconds: .max, minimumMicroseconds: options.minimumWaitMicroseconds) }
+        if deadline == .distantFuture { return try ring.wait(nanoseconds: .max, minimumMicroseconds: minimumWait) }
         let rest = deadline.nanoseconds(since: readClock())
         if rest == 0 { return try ring.look() }
-        try ring.wait(nanoseconds: rest, minimumMicroseconds: options.minimumWaitMicroseconds)
+        try ring.wait(nanoseconds: rest, minimumMicroseconds: minimumWait)
     }
 
     private func deliverDeferred(_ handler: any DriverHandler) {

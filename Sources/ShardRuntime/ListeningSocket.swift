@@ -129,6 +129,8 @@ package struct DriverOptions: Sendable {
     package var receiveBufferBytes = 64 << 10
     /// While waiting, gather completions for so long before waking: less processor time for many small frames, more latency. 0: off.
     package var minimumWaitMicroseconds: UInt32 = 0
+    /// Use the ring with single operations only, for kernels that one does not trust. io_uring only.
+    package var plainRing = false
     package init() {}
 }
 

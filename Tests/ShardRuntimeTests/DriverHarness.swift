@@ -7,14 +7,18 @@ import Testing
 
 /// The drivers that must behave alike.
 enum DriverKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
-    case ioUring, epoll
+    case ioUring, plainRing, epoll
 
     var testDescription: String { rawValue }
 
     func make(_ options: DriverOptions = DriverOptions()) throws -> any Driver {
         switch self {
-        case .ioUring: try IOUringDriver(options)
-        case .epoll: try EpollDriver(options)
+        case .ioUring: return try IOUringDriver(options)
+        case .plainRing:
+            var options = options
+            options.plainRing = true
+            return try IOUringDriver(options)
+        case .epoll: return try EpollDriver(options)
         }
     }
 }
