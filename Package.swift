@@ -87,6 +87,7 @@ let package = Package(
         tests("Routing", ["Bytes"]),
         tests("NativeCodec", ["Bytes"]),
         tests("SegmentLog", ["Bytes"]),
+        tests("RingBuffers", ["LinuxSystem"]),
         tests("IOUring", ["LinuxSystem", "Bytes"]),
         tests("ShardRuntime", ["LinuxSystem", "SegmentLog", "Bytes"]),
         tests("NativeProtocol", ["NativeCodec", "Wire", "BrokerCore", "SegmentLog", "Bytes"]),

@@ -62,6 +62,8 @@ int sys_core_count(void) {
     return (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
+void sys_thread_yield(void) { sched_yield(); }
+
 int sys_thread_id(void) { return gettid(); }
 
 static uint64_t nanoseconds(clockid_t clock) {

@@ -31,6 +31,9 @@ package struct Thread: Sendable {
     /// Keeps the calling thread on one core.
     package static func pin(toCore core: Int) throws(Errno) { try Errno.check(sys_thread_pin(Int32(truncatingIfNeeded: core))) }
 
+    /// Lets another thread have the core. For waits that are known to be short.
+    package static func yield() { sys_thread_yield() }
+
     /// How many cores this process may use.
     package static var coreCount: Int { max(1, Int(sys_core_count())) }
 

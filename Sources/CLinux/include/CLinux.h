@@ -108,6 +108,7 @@ int sys_thread_join(uint64_t thread);
 int sys_thread_pin(int core);
 /// How many cores this process may run on.
 int sys_core_count(void);
+void sys_thread_yield(void);
 int sys_thread_id(void);
 uint64_t sys_clock_monotonic(void);
 int64_t sys_clock_realtime_ms(void);
