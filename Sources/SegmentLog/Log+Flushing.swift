@@ -70,7 +70,7 @@ extension Log {
     package var needsTick: Bool {
         if isClosed || fault != nil { return false }
         if staging.count > 0 { return true }
-        if storage.isVolatile { return watermarks.flushed < written }
+        if storage.isVolatile || shown < written { return shown < written }
         return flushing.outstanding == nil && flushTarget != nil
     }
 
@@ -79,18 +79,21 @@ extension Log {
     @discardableResult
     package func endTick(now: Now) -> Bool {
         guard fault == nil, !isClosed else { return false }
-        let before = written
+        let staged = staging.count
         do { try writeStaged(then: nil) } catch { return true }
-        if staging.capacity > 4 * Self.stagingBytes { staging.release() }
+        // Ten thousand quiet logs keep no buffers.
+        if staging.capacity > 4_096, staging.capacity / 16 > staged { staging.release() }
+        let moved = shown < written
+        shown = written
         if storage.isVolatile {
             watermarks.flushed = written
             flushing.wanted = written
-            return before < written
+            return moved
         }
         if written > watermarks.flushed { startFlush(now: now) }
         prepareSpare()
         checkpointIfDue(now: now)
-        return before < written
+        return moved
     }
 
     /// Asks for a flush that covers `offset` although the topic's own durability would not.
@@ -111,6 +114,9 @@ extension Log {
         guard options.durability == .interval, let outstanding = flushing.outstanding else { return false }
         return now >= outstanding.start.advanced(byNanoseconds: intervalNanoseconds)
     }
+
+    /// How long the flush that is under way has taken so far; 0 when there is none.
+    package func flushAge(now: Instant) -> UInt64 { flushing.outstanding.map { now.nanoseconds(since: $0.start) } ?? 0 }
 
     /// How long the last flush took.
     package var lastFlushNanoseconds: UInt64 { flushing.lastNanoseconds }
@@ -222,7 +228,6 @@ extension Log {
         background.isCheckpointDirty = false
         background.isCheckpointing = true
         background.droppedByCheckpoint = background.dropped.count
-        if staging.count == 0 { staging.release() }
         start(.replace(path: path(LogFiles.checkpoint), content: checkpoint(isClean: false).encoded()), .checkpoint)
     }
 

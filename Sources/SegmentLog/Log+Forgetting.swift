@@ -3,17 +3,19 @@ internal import Bytes
 // Retention, removal, and the end of a log.
 extension Log {
     /// Removes whole segments that retention no longer keeps: by age, by bytes, and everything below `floor` where one is given.
-    /// The active segment stays. Age counts from the broker's own time of a segment's last append.
+    /// The active segment stays; one whose every record is too old is rolled, and goes the next time. Age counts from the broker's own
+    /// time of a segment's last append. Called now and then, for logs at rest as well.
     package func applyRetention(floor: Offset?, now: Now) {
         guard fault == nil, !isClosed else { return }
         if now.time > lastTime { lastTime = now.time }
+        if options.retentionMilliseconds >= 0, let segment = active, segment.end > 0, isExpired(segment) { try? roll() }
         var total = bytes
         var count = 0
         while count < segments.count - 1 {
             let segment = segments[count]
             // What is on its way to the disk stays until it is there.
             guard storage.isVolatile || segment.durable == segment.end, background.sealing !== segment else { break }
-            let isOld = options.retentionMilliseconds >= 0 && lastTime.rawValue &- segment.lastAppend.rawValue > options.retentionMilliseconds
+            let isOld = options.retentionMilliseconds >= 0 && isExpired(segment)
             let isSurplus = options.retentionBytes >= 0 && total - Int64(segment.end) >= options.retentionBytes
             let isSettled = floor.map { segments[count + 1].base <= $0 } ?? false
             guard isOld || isSurplus || isSettled else { break }
@@ -22,6 +24,8 @@ extension Log {
         }
         if count > 0 { drop(count) }
     }
+
+    private func isExpired(_ segment: Segment) -> Bool { lastTime.rawValue &- segment.lastAppend.rawValue > options.retentionMilliseconds }
 
     /// Moves the start up to `offset` (Kafka's DeleteRecords, purge); whole segments below are removed.
     package func trim(before offset: Offset) throws(LogError) {
@@ -45,6 +49,7 @@ extension Log {
     private func drop(_ count: Int) {
         let gone = Array(segments.prefix(count))
         segments.removeFirst(count)
+        mapped.removeAll { segment in gone.contains { $0 === segment } }
         watermarks.start = max(watermarks.start, segments[0].base)
         if storage.isVolatile {
             removeFiles(of: gone)
@@ -115,9 +120,10 @@ extension Log {
     }
 
     /// Closes what is open, now or once nothing is under way.
-    private func closeFiles() {
+    func closeFiles() {
         isClosed = true
         staging.release()
+        mapped = []
         whenQuiet { [self] in
             for segment in segments + background.dropped {
                 if let file = segment.file { try? storage.close(file) }
@@ -148,12 +154,23 @@ extension Log {
             background.spare = nil
             segments = []
             background.dropped = []
+            mapped = []
             let entries = (try? storage.list(directory)) ?? []
             let paths = entries.filter { !$0.isDirectory }.map { path($0.name) }
+            if paths.isEmpty && files.isEmpty {
+                try? storage.remove(directory)
+                return
+            }
             background.finish = { [self] in try? storage.remove(directory) }
             start(.remove(files: files, paths: paths, directory: directory), .remove)
             finishIfQuiet()
         }
+    }
+
+    /// Removes what an unfinished `destroy` left in a directory that belongs to no log any more. Waits for it.
+    package static func removeRemains(of directory: String, storage: any LogStorage) throws(StorageError) {
+        for entry in try storage.list(directory) where !entry.isDirectory { try storage.remove(directory + "/" + entry.name) }
+        do { try storage.remove(directory) } catch { if error.code != 2 { throw error } }
     }
 
     private func whenQuiet(_ body: @escaping () -> Void) {

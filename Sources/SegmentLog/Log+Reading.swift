@@ -3,6 +3,9 @@ internal import Bytes
 // Finding stored batches. The index leads to a batch at most an index interval before the one that is wanted, the batch headers
 // lead on from there; records are not looked at.
 extension Log {
+    /// Sealed segments that one log keeps mapped.
+    static let mappedSegments = 8
+
     /// Whole batches of one segment from the one that contains `offset` on, at most `maxBytes` (the first batch whole even when it
     /// is larger), all below `limit`. nil when there is nothing at or behind `offset` below `limit`.
     package func read(from offset: Offset, maxBytes: Int, below limit: Offset) throws(LogError) -> ReadResult? {
@@ -99,7 +102,10 @@ extension Log {
         let stop = stop(at: limit, in: segment, memory)
         guard let indexes = segment.indexes else { return nil }
         let from = indexes.offsets.position(atOrBefore: offset - segment.base)
-        guard let found = findBatch(containing: offset, in: memory, from: from, to: stop.position) else { return nil }
+        guard let found = findBatch(containing: offset, in: memory, from: from, to: stop.position) else {
+            if stop.offset <= offset { return nil }
+            throw .damaged(path: path(segment.base, .log), position: from, reason: "no batch with offset \(offset) follows")
+        }
         return Found(segment: segment, memory: memory, position: found.position, header: found.header, stop: stop)
     }
 
@@ -115,7 +121,10 @@ extension Log {
 
     /// The segment's bytes and its indexes, mapped and loaded when they are first needed.
     private func memory(of segment: Segment) throws(LogError) -> SegmentMemory {
-        if let memory = segment.memory, memory.count >= segment.end, segment.indexes != nil { return memory }
+        if let memory = segment.memory, memory.count >= segment.end, segment.indexes != nil {
+            if segment.isSealed, segment !== mapped.last { noteMapped(segment) }
+            return memory
+        }
         do throws(StorageError) {
             let memory = try map(segment)
             if segment.indexes == nil { try loadIndexes(of: segment) }
@@ -132,7 +141,25 @@ extension Log {
         let length = segment === active ? max(segment.limit, segment.end) : segment.end
         let memory = try storage.map(file, length: length)
         segment.memory = memory
+        if segment.isSealed, !storage.isVolatile {
+            // The mapping does without the file.
+            segment.file = nil
+            try storage.close(file)
+            noteMapped(segment)
+        }
         return memory
+    }
+
+    /// The sealed segment was used: it is the last to be let go. What deliveries hold stays mapped until they are sent.
+    func noteMapped(_ segment: Segment) {
+        if storage.isVolatile { return }
+        mapped.removeAll { $0 === segment }
+        if segment.memory == nil { return }
+        mapped.append(segment)
+        guard mapped.count > Self.mappedSegments else { return }
+        let oldest = mapped.removeFirst()
+        oldest.memory = nil
+        oldest.indexes = nil
     }
 
     /// The handle of the segment's file, opened when it is not yet. It is kept until the segment goes (S9).
@@ -152,6 +179,7 @@ extension Log {
             let indexes = Segment.Indexes(offsets: offsetIndex, times: timeIndex)
             if try fits(indexes, segment) {
                 segment.indexes = indexes
+                segment.maxTimestampOffset = segment.base + Int64(timeIndex.entries.last?.relativeOffset ?? 0)
                 return
             }
         }
@@ -172,10 +200,12 @@ extension Log {
         }
     }
 
-    /// Whether an index is this segment's: it reaches near its end, and its first and last entries name batches.
+    /// Whether the indexes are this segment's as it is now: they know its latest timestamp and reach near its end, and the first and
+    /// the last entry name batches.
     private func fits(_ indexes: Segment.Indexes, _ segment: Segment) throws(StorageError) -> Bool {
         let entries = indexes.offsets.entries
         let reach = Int(entries.last?.position ?? 0)
+        guard (indexes.times.entries.last?.timestamp ?? -1) == segment.maxTimestamp.rawValue else { return false }
         guard segment.end - reach <= 2 * (options.indexIntervalBytes + options.maxMessageBytes) else { return false }
         guard let first = entries.first, let last = entries.last else { return true }
         let memory = try map(segment)
@@ -196,8 +226,7 @@ extension Log {
             at &+= header.totalByteCount
         }
         scratch.finishIndexes()
-        segment.indexes = scratch.indexes
-        segment.maxTimestamp = max(segment.maxTimestamp, scratch.maxTimestamp)
+        segment.takeIndexes(of: scratch)
         recovery.rebuiltIndexes += 1
     }
 }

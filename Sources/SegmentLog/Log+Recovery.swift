@@ -118,7 +118,6 @@ extension Log {
                 segment.firstAppend = record.firstAppend
                 segment.lastAppend = record.lastAppend
                 segment.maxTimestamp = record.maxTimestamp
-                segment.maxTimestampOffset = segment.next - 1
                 segment.isSealed = index + 1 < bases.count && size == segment.end
                 lastTime = max(lastTime, record.lastAppend)
             }
@@ -209,7 +208,7 @@ extension Log {
                 case .bad(let at, let fault):
                     return (fault, try scanner.endOfContent() - at)
                 case .batch(let at, let header):
-                    if let fault = fault(of: header, after: segment.next) {
+                    if let fault = fault(of: header, after: segment.next, checkpoint) {
                         return (fault, try scanner.endOfContent() - at)
                     }
                     recovery.checkedBytes += header.totalByteCount
@@ -229,9 +228,11 @@ extension Log {
     }
 
     /// Whether a sound batch is the one that follows here. An older incarnation's is the remainder of a tail that was cut before.
-    private func fault(of header: RecordBatchHeader, after expected: Offset) -> BatchFault? {
+    private func fault(of header: RecordBatchHeader, after expected: Offset, _ checkpoint: Checkpoint?) -> BatchFault? {
         if header.baseOffset != expected { return .sequence(expected: expected, got: header.baseOffset) }
         if header.leaderEpoch < recovery.newestIncarnation { return .incarnation(header.leaderEpoch) }
+        // Before the first append of an incarnation its checkpoint is durable, with everything older below its watermark.
+        if let checkpoint, header.baseOffset >= checkpoint.durable, header.leaderEpoch < checkpoint.incarnation { return .incarnation(header.leaderEpoch) }
         return nil
     }
 

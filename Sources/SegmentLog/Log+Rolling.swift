@@ -7,7 +7,12 @@ extension Log {
     /// Positions in an index are unsigned 32-bit numbers, in Kafka's tools signed ones.
     static let largestSegmentBytes = 1 << 30
 
-    private var segmentLimit: Int { min(max(options.segmentBytes, 1), Self.largestSegmentBytes) }
+    /// What a memory topic holds at the least is its active segment, so that one stays small.
+    static let largestVolatileSegmentBytes = 4 << 20
+
+    private var segmentLimit: Int {
+        min(max(options.segmentBytes, 1), storage.isVolatile ? Self.largestVolatileSegmentBytes : Self.largestSegmentBytes)
+    }
 
     /// Sees to it that the active segment exists and takes `bytes` more.
     func makeRoom(_ bytes: Int, records: Int32, now: Now) throws(LogError) -> Segment {
@@ -113,6 +118,15 @@ extension Log {
         }
         segment.isSealed = true
         writeIndexes(of: segment)
+        // Every error of the file has had its chance to show (S9). It is opened again when it is read.
+        if let file = segment.file {
+            segment.file = nil
+            do { try storage.close(file) } catch {
+                fail(error)
+                return true
+            }
+        }
+        noteMapped(segment)
         background.isCheckpointDirty = true
         return false
     }

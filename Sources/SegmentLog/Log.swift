@@ -50,6 +50,10 @@ package final class Log {
     /// nil once the log may be written: what the first append has to do before.
     var toPrepare: Preparation?
     var isClosed = false
+    /// `written` at the end of the last tick.
+    var shown = Offset.zero
+    /// Sealed segments that are mapped, the one used longest ago first.
+    var mapped: [Segment] = []
     /// The wall clock as far as this log has seen it; it never goes back.
     var lastTime = Timestamp(milliseconds: 0)
 
@@ -66,7 +70,11 @@ package final class Log {
         self.options = options
         self.storage = storage
         lastTime = now.time
-        try recover(now: now)
+        do { try recover(now: now) } catch {
+            closeFiles()
+            throw error
+        }
+        shown = written
     }
 
     var active: Segment? { segments.last }
@@ -90,6 +98,7 @@ package final class Log {
         if fault == nil { fault = error }
         open = nil
         staging.release()
+        watermarks.end = written
     }
 }
 

@@ -23,6 +23,12 @@ package final class MemoryStorage: LogStorage {
     /// The oldest completion that was not taken yet.
     package func nextCompletion() -> (StorageTicket, StorageResult)? { completions.isEmpty ? nil : completions.removeFirst() }
 
+    /// What the end of a process does: nothing is open any more, nothing is answered any more.
+    package func closeAll() {
+        handles = [:]
+        completions = []
+    }
+
     /// Files that are open now.
     package var openCount: Int { handles.count }
 

@@ -60,6 +60,16 @@ final class Segment {
         next = last.next
     }
 
+    /// Takes over what was found by walking the whole file.
+    func takeIndexes(of walked: Segment) {
+        indexes = walked.indexes
+        bytesSinceIndex = walked.bytesSinceIndex
+        if walked.maxTimestamp >= maxTimestamp {
+            maxTimestamp = walked.maxTimestamp
+            maxTimestampOffset = walked.maxTimestampOffset
+        }
+    }
+
     /// The last entry of the time index names the segment's latest record.
     func finishIndexes() {
         indexes?.times.note(timestamp: maxTimestamp, relativeOffset: UInt32(truncatingIfNeeded: maxTimestampOffset - base))
