@@ -39,6 +39,12 @@ final class Bench {
         }
     }
 
+    /// As if the process had been killed.
+    func kill() throws {
+        disk.closeAll()
+        try reopen()
+    }
+
     func reopen() throws { log = try Log(directory: "logs/1-0", number: 7, options: options, storage: storage, now: now) }
 
     @discardableResult
@@ -104,4 +110,42 @@ func records(in bytes: [UInt8]) throws -> [(Int64, String)] {
         at += header.totalByteCount
     }
     return found
+}
+
+extension LogStorage {
+    func content(_ path: String) throws -> [UInt8] {
+        let file = try open(path, .read)
+        var buffer = ByteBuffer()
+        try read(file, at: 0, count: try size(of: file), into: &buffer)
+        try close(file)
+        return [UInt8](buffer.bytes)
+    }
+
+    func put(_ content: [UInt8], _ path: String) throws {
+        try? remove(path)
+        let file = try open(path, .create)
+        try write(file, content)
+        try close(file)
+    }
+
+    /// A disk with the same files.
+    func copy(_ directory: String) throws -> MemoryStorage {
+        let disk = MemoryStorage(isVolatile: false)
+        try disk.makeDirectory(directory)
+        for entry in try list(directory) { try disk.put(try content(directory + "/" + entry.name), directory + "/" + entry.name) }
+        return disk
+    }
+}
+
+/// Numbers from a seed (SplitMix64).
+struct Seeded: RandomNumberGenerator {
+    var state: UInt64
+    init(_ seed: Int) { state = UInt64(seed) &* 0x9e37_79b9_7f4a_7c15 }
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
+    }
 }

@@ -1,0 +1,295 @@
+// Who waits for which flush, and what a failed one leaves. The disk's completions are held back and handed in one by one.
+import Bytes
+import Testing
+
+@testable import SegmentLog
+
+@Suite struct FlushTests {
+    /// Counts what is started, holds completions back, and fails operations on demand.
+    final class HeldDisk: LogStorage {
+        let disk = MemoryStorage(isVolatile: false)
+        var flushes: [(files: Int, directories: [String])] = []
+        var failsFlushes = false
+        /// The operation with this number fails, counted from 0 over everything that can fail.
+        var failing: Int?
+        var operations = 0
+
+        private func step(_ name: String) throws(StorageError) {
+            defer { operations += 1 }
+            if operations == failing { throw StorageError(operation: name, path: "held", code: 5, reason: "input/output error") }
+        }
+
+        func makeDirectory(_ path: String) throws(StorageError) {
+            try step("mkdir")
+            try disk.makeDirectory(path)
+        }
+        func list(_ directory: String) throws(StorageError) -> [DirectoryEntry] {
+            try step("list")
+            return try disk.list(directory)
+        }
+        func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> FileHandle {
+            try step("open")
+            return try disk.open(path, mode)
+        }
+        func close(_ file: FileHandle) throws(StorageError) {
+            try disk.close(file)
+            try step("close")
+        }
+        func size(of file: FileHandle) throws(StorageError) -> Int { try disk.size(of: file) }
+        func read(_ file: FileHandle, at position: Int, count: Int, into buffer: inout ByteBuffer) throws(StorageError) {
+            try step("read")
+            try disk.read(file, at: position, count: count, into: &buffer)
+        }
+        func write(_ file: FileHandle, _ pieces: [MemoryRegion], at position: Int) throws(StorageError) {
+            try step("write")
+            try disk.write(file, pieces, at: position)
+        }
+        func map(_ file: FileHandle, length: Int) throws(StorageError) -> SegmentMemory {
+            try step("map")
+            return try disk.map(file, length: length)
+        }
+        func truncate(_ file: FileHandle, to length: Int) throws(StorageError) {
+            try step("truncate")
+            try disk.truncate(file, to: length)
+        }
+        func rename(_ path: String, to newPath: String) throws(StorageError) {
+            try step("rename")
+            try disk.rename(path, to: newPath)
+        }
+        func remove(_ path: String) throws(StorageError) {
+            try step("remove")
+            try disk.remove(path)
+        }
+        func sync(_ file: FileHandle) throws(StorageError) { try step("fsync") }
+        func syncDirectory(_ path: String) throws(StorageError) { try step("fsync") }
+        func dropCache(_ file: FileHandle) {}
+
+        private var failed: [(StorageTicket, StorageResult)] = []
+        func start(_ operation: StorageOperation, ticket: StorageTicket) {
+            if case .flush(let files, let directories) = operation {
+                flushes.append((files.count, directories))
+                if failsFlushes {
+                    failed.append((ticket, .failed(StorageError(operation: "fsync", path: "held", code: 5, reason: "input/output error"))))
+                    return
+                }
+            }
+            do throws(StorageError) {
+                try step("start")
+                disk.start(operation, ticket: ticket)
+            } catch {
+                failed.append((ticket, .failed(error)))
+            }
+        }
+
+        func nextCompletion() -> (StorageTicket, StorageResult)? { failed.isEmpty ? disk.nextCompletion() : failed.removeFirst() }
+    }
+
+    private func bench(_ options: Log.Options) throws -> (Bench, HeldDisk) {
+        let held = HeldDisk()
+        return (try Bench(options, disk: held.disk, storage: held), held)
+    }
+
+    /// Hands in completions until none is left.
+    private func complete(_ bench: Bench, _ held: HeldDisk) {
+        while let (ticket, result) = held.nextCompletion() { _ = bench.log.storageCompleted(ticket, result, now: bench.now) }
+    }
+
+    private func settle(_ bench: Bench, _ held: HeldDisk) {
+        repeat {
+            bench.log.endTick(now: bench.now)
+            complete(bench, held)
+        } while bench.log.needsTick
+    }
+
+    @Test func aGroupGathersBehindTheFlushThatIsUnderWay() throws {
+        let (bench, held) = try bench(small(.group))
+        try bench.append("a")
+        bench.log.endTick(now: bench.now)
+        for text in ["b", "c"] {
+            try bench.append(text)
+            bench.log.endTick(now: bench.now)
+        }
+        #expect(held.flushes.count == 1)
+        complete(bench, held)
+        #expect(bench.log.watermarks.flushed == Offset(1))
+        #expect(bench.log.needsTick)
+        settle(bench, held)
+        #expect(held.flushes.count == 2)
+        #expect(bench.log.watermarks.flushed == Offset(3))
+    }
+
+    @Test func theFirstFlushCoversTheDirectoryAndLaterOnesDoNot() throws {
+        let (bench, held) = try bench(small(.group))
+        for _ in 0..<2 {
+            try bench.append("a")
+            settle(bench, held)
+        }
+        #expect(held.flushes.map(\.directories) == [["logs/1-0"], []])
+    }
+
+    @Test func afterARollBothSegmentsAndTheDirectoryAreFlushed() throws {
+        let (bench, held) = try bench(small(.group))
+        try bench.append("a")
+        settle(bench, held)
+        try bench.append(String(repeating: "x", count: 700))
+        try bench.append(String(repeating: "y", count: 700))
+        settle(bench, held)
+        #expect(held.flushes.last?.files == 2)
+        #expect(held.flushes.last?.directories == ["logs/1-0"])
+    }
+
+    @Test func eachHasOneFlushPerRequest() throws {
+        let (bench, held) = try bench(small(.each))
+        for text in ["a", "b"] { try bench.append(text) }
+        try bench.append(batch: batch(["c", "d"]))
+        var seen: [Int64] = []
+        repeat {
+            bench.log.endTick(now: bench.now)
+            complete(bench, held)
+            seen.append(bench.log.watermarks.flushed.rawValue)
+        } while bench.log.needsTick
+        #expect(seen == [1, 2, 4])
+        #expect(held.flushes.count == 3)
+    }
+
+    @Test func intervalFlushesByItsDeadline() throws {
+        let (bench, held) = try bench(small(.interval))
+        try bench.append("a")
+        settle(bench, held)
+        #expect(held.flushes.count == 1)
+        try bench.append("b")
+        settle(bench, held)
+        #expect(held.flushes.count == 1)
+        #expect(bench.log.visibleEnd == Offset(2))
+        #expect(bench.log.nextDeadline <= bench.now.instant.advanced(byNanoseconds: 1_000_000_000))
+        bench.pass(milliseconds: 1_000)
+        bench.log.endTick(now: bench.now)
+        #expect(held.flushes.count == 2)
+        #expect(!bench.log.isFlushLate(now: bench.now.instant))
+        bench.pass(milliseconds: 1_001)
+        #expect(bench.log.isFlushLate(now: bench.now.instant))
+        complete(bench, held)
+        #expect(bench.log.watermarks.flushed == Offset(2))
+    }
+
+    @Test func aRequestStrengthensNone() throws {
+        let (bench, held) = try bench(small(.none))
+        try bench.append("a")
+        settle(bench, held)
+        #expect(held.flushes.isEmpty)
+        try bench.append("b")
+        bench.log.requestFlush(through: bench.log.watermarks.end)
+        settle(bench, held)
+        #expect(held.flushes.count == 1)
+        #expect(bench.log.watermarks.flushed == Offset(2))
+    }
+
+    @Test func aFailedFlushIsFinal() throws {
+        let (bench, held) = try bench(small(.group))
+        try bench.append("a")
+        settle(bench, held)
+        held.failsFlushes = true
+        try bench.append("b")
+        settle(bench, held)
+        held.failsFlushes = false
+        #expect(bench.log.fault?.code == 5)
+        #expect(throws: LogError.self) { try bench.append("c") }
+        bench.log.requestFlush(through: Offset(2))
+        bench.pass(milliseconds: 5_000)
+        settle(bench, held)
+        #expect(bench.log.watermarks.flushed == Offset(1))
+        #expect(try bench.texts().map(\.1) == ["a"])
+        #expect(throws: LogError.self) { try bench.log.close(now: bench.now) }
+        #expect(held.disk.openCount == 0)
+    }
+
+    @Test func closingUnderAFlushLeavesAnUncleanLog() throws {
+        let (bench, held) = try bench(small(.group))
+        try bench.append("a")
+        bench.log.endTick(now: bench.now)
+        #expect(!bench.log.isQuiet)
+        try bench.log.close(now: bench.now)
+        let old = bench.log
+        while let (ticket, result) = held.nextCompletion() { _ = old.storageCompleted(ticket, result, now: bench.now) }
+        #expect(held.disk.openCount == 0)
+        try bench.reopen()
+        #expect(!bench.log.recovery.wasClean)
+        #expect(try bench.texts().map(\.1) == ["a"])
+    }
+
+    @Test func destroyingWaitsForWhatIsUnderWayAndLeavesNothing() throws {
+        let (bench, held) = try bench(small(.group))
+        for index in 0..<40 {
+            try bench.append("message \(index)")
+            settle(bench, held)
+        }
+        try bench.append("last")
+        bench.log.endTick(now: bench.now)
+        bench.log.destroy()
+        #expect(held.disk.openCount > 0)
+        complete(bench, held)
+        #expect(held.disk.openCount == 0)
+        #expect(try held.disk.list("logs/1-0").isEmpty)
+    }
+
+    /// Whatever operation fails: no trap, nothing that was called flushed is lost, and the log says so or goes on.
+    @Test func anyOperationMayFail() throws {
+        var failing = 0
+        while true {
+            let (bench, held) = try bench(small(.group))
+            held.failing = failing
+            var flushed = Offset.zero
+            for index in 0..<45 {
+                do { try bench.append("message \(index)") } catch { break }
+                settle(bench, held)
+                flushed = bench.log.watermarks.flushed
+                if index % 10 == 0 { bench.pass(milliseconds: 1_500) }
+                if index == 30 { bench.log.applyRetention(floor: Offset(10), now: bench.now) }
+            }
+            let seen = try? bench.texts().count
+            if bench.log.fault == nil, let seen { #expect(seen == 45 - Int(bench.log.watermarks.start.rawValue)) }
+            try? bench.log.close(now: bench.now)
+            complete(bench, held)
+            let total = held.operations
+            held.failing = nil
+            try bench.reopen()
+            #expect(bench.log.watermarks.end >= flushed, "operation \(failing)")
+            let found = try bench.texts()
+            #expect(found.map(\.1) == found.map { "message \($0.0)" })
+            #expect(Int64(found.count) == bench.log.watermarks.end - bench.log.watermarks.start)
+            if total <= failing { break }
+            failing += 1
+        }
+        #expect(failing > 100)
+    }
+
+    /// The same for the operations of opening and of the first append after a crash.
+    @Test func anyOperationOfRecoveryMayFail() throws {
+        var failing = 0
+        while true {
+            let (bench, held) = try bench(small(.group))
+            for index in 0..<20 {
+                try bench.append("message \(index)")
+                settle(bench, held)
+            }
+            let last = try held.disk.list("logs/1-0").compactMap { LogFiles.parse($0.name) }.filter { $0.kind == .log }.map(\.base).max()
+            let path = "logs/1-0/" + LogFiles.name(try #require(last), .log)
+            try held.disk.put(try held.disk.content(path) + [7, 7, 7], path)
+            held.operations = 0
+            held.failing = failing
+            do {
+                try bench.reopen()
+                try bench.append("after")
+                settle(bench, held)
+            } catch {}
+            let total = held.operations
+            held.failing = nil
+            try bench.reopen()
+            let found = try bench.texts()
+            #expect(found.prefix(20).map(\.1) == (0..<20).map { "message \($0)" }, "operation \(failing)")
+            if total <= failing { break }
+            failing += 1
+        }
+        #expect(failing > 10)
+    }
+}

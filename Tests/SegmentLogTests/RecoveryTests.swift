@@ -1,0 +1,194 @@
+// What a crash, a flipped bit or a lost file leaves behind, and what opening makes of it (S14-S16): tails are cut, damage is refused.
+import Bytes
+import Testing
+
+@testable import SegmentLog
+
+@Suite struct RecoveryTests {
+    private let directory = "logs/1-0"
+    private func segment(_ base: Int64 = 0) -> String { directory + "/" + LogFiles.name(Offset(base), .log) }
+
+    /// A log with `durable` batches below the checkpoint's watermark and `more` flushed ones behind it, as a killed process leaves it.
+    private func killed(durable: Int, more: Int, options: Log.Options = small(), segmentBytes: Int = 1 << 20) throws -> Bench {
+        var options = options
+        options.segmentBytes = segmentBytes
+        let bench = try Bench(options)
+        for index in 0..<durable + more {
+            if index == durable - 1 { bench.pass(milliseconds: 2_000) }
+            try bench.append("message \(index)")
+            bench.settle()
+            if index == durable - 1, bench.log.background.isCheckpointDirty {
+                bench.pass(milliseconds: 1_000)
+                bench.settle()
+            }
+        }
+        return bench
+    }
+
+    private func open(_ disk: MemoryStorage) throws -> Bench {
+        var options = small()
+        options.segmentBytes = 1 << 20
+        return try Bench(options, disk: disk)
+    }
+
+    @Test func aTailTornAtAnyByteIsCutAtABatchAndWrittenOn() throws {
+        let bench = try killed(durable: 2, more: 3)
+        let whole = try bench.disk.content(segment())
+        let starts = try boundaries(whole)
+        for length in starts[2]...whole.count {
+            for padding in [0, 1, 100] {
+                let kept = starts.filter { $0 <= length }.count - 1
+                // Zeros that are missing at the end and zeros that follow it are the same; a cut within a head's zeros is none.
+                let end = kept + 1 < starts.count ? starts[kept + 1] : length
+                if padding > 0, whole[length..<end].allSatisfy({ $0 == 0 }), length < end { continue }
+                let isTorn = whole[starts[kept]..<length].contains { $0 != 0 }
+                let disk = try bench.disk.copy(directory)
+                try disk.put(Array(whole.prefix(length)) + [UInt8](repeating: 0, count: padding), segment())
+                let found = try open(disk)
+                #expect(found.log.recovery.truncatedAt == (isTorn ? Offset(Int64(kept)) : nil))
+                #expect(found.log.watermarks == Watermarks(start: .zero, flushed: Offset(Int64(kept)), end: Offset(Int64(kept))))
+                try found.append("after")
+                found.settle()
+                try found.reopen()
+                #expect(found.log.recovery.truncatedAt == nil)
+                #expect(try found.texts().map(\.1) == (0..<kept).map { "message \($0)" } + ["after"])
+            }
+        }
+    }
+
+    @Test func aFlippedBitBelowTheWatermarkRefusesTheLogAndAboveItCutsTheTail() throws {
+        let bench = try killed(durable: 3, more: 2)
+        let whole = try bench.disk.content(segment())
+        let starts = try boundaries(whole)
+        for position in whole.indices {
+            // Base offset and leader epoch lie outside the checksum; the order of offsets guards the one, nothing the other.
+            let batch = starts.filter { $0 <= position }.count - 1
+            if (12..<16).contains(position - starts[batch]) { continue }
+            let disk = try bench.disk.copy(directory)
+            var bytes = whole
+            bytes[position] ^= 0x10
+            try disk.put(bytes, segment())
+            // The scan begins at the watermark, so what is below is found by whoever looks there.
+            let report = try LogVerification(directory: directory, storage: disk)
+            if batch < 3 {
+                #expect(!report.isSound, "byte \(position)")
+                try disk.put(Array(try damagedCheckpoint(disk)), directory + "/checkpoint")
+                #expect(throws: LogError.self, "byte \(position)") { try open(disk) }
+            } else {
+                #expect(report.isSound, "byte \(position)")
+                let found = try open(disk)
+                #expect(found.log.watermarks.end == Offset(Int64(batch)), "byte \(position)")
+                #expect(found.log.recovery.truncatedAt == Offset(Int64(batch)))
+            }
+        }
+    }
+
+    /// The same watermark, but the scan begins at the front: as if the checkpoint's place were earlier than its watermark.
+    private func damagedCheckpoint(_ disk: MemoryStorage) throws -> [UInt8] {
+        let content = try disk.content(directory + "/checkpoint")
+        var checkpoint = try Checkpoint(decoding: content.rawSpan)
+        checkpoint.durableSegment = .zero
+        checkpoint.durablePosition = 0
+        return checkpoint.encoded()
+    }
+
+    @Test func durableBytesThatAreMissingRefuseTheLog() throws {
+        let bench = try killed(durable: 3, more: 0)
+        let whole = try bench.disk.content(segment())
+        let disk = try bench.disk.copy(directory)
+        try disk.put(Array(whole.dropLast()), segment())
+        #expect(throws: LogError.self) { try open(disk) }
+        try disk.remove(segment())
+        #expect(throws: LogError.self) { try open(disk) }
+    }
+
+    @Test(arguments: [true, false]) func aMissingMiddleSegmentRefusesTheLog(_ isClean: Bool) throws {
+        let bench = try killed(durable: 60, more: 0, segmentBytes: 1_000)
+        if isClean { try bench.log.close(now: bench.now) }
+        let bases = try bench.disk.list(directory).compactMap { LogFiles.parse($0.name) }.filter { $0.kind == .log }.map(\.base)
+        #expect(bases.count > 3)
+        try bench.disk.remove(segment(bases[1].rawValue))
+        #expect(throws: LogError.self) { try bench.reopen() }
+        #expect(bench.disk.openCount <= 2)
+    }
+
+    @Test func withoutACheckpointEverythingIsScanned() throws {
+        let bench = try killed(durable: 60, more: 0, segmentBytes: 1_000)
+        try bench.disk.remove(directory + "/checkpoint")
+        try bench.reopen()
+        #expect(bench.log.recovery.checkedBytes > 3_000)
+        #expect(try bench.texts().count == 60)
+        #expect(bench.log.incarnation == 1)
+    }
+
+    @Test func anUnreadableCheckpointIsReportedAndFullSegmentsAreStillTrusted() throws {
+        let bench = try killed(durable: 60, more: 0, segmentBytes: 1_000)
+        try bench.disk.put([1, 2, 3], directory + "/checkpoint")
+        try bench.reopen()
+        #expect(bench.log.recovery.checkpointFault != nil)
+        #expect(try bench.texts().count == 60)
+        var first = try bench.disk.content(segment())
+        first[70] ^= 1
+        try bench.disk.put(first, segment())
+        #expect(throws: LogError.self) { try bench.reopen() }
+    }
+
+    /// A producer's run whose end was cut off is taken again.
+    @Test func whatWasCutMayBeSentAgain() throws {
+        let bench = try Bench(small())
+        for sequence in Int32(0)..<5 {
+            try bench.append("\(sequence)", producer: (1, 0, sequence))
+            bench.settle()
+        }
+        let whole = try bench.disk.content(segment())
+        try bench.disk.put(Array(whole.dropLast(3)), segment())
+        try bench.reopen()
+        #expect(bench.log.watermarks.end == Offset(4))
+        let retry = try bench.append("4", producer: (1, 0, 4))
+        #expect(retry == AppendResult(baseOffset: Offset(4), count: 1, isDuplicate: false))
+    }
+
+    @Test func spacePreparedBehindTheEndIsNoTail() throws {
+        let bench = try killed(durable: 2, more: 1)
+        try bench.disk.put(try bench.disk.content(segment()) + [UInt8](repeating: 0, count: 5_000), segment())
+        try bench.reopen()
+        #expect(bench.log.recovery.truncatedAt == nil)
+        #expect(bench.log.watermarks.end == Offset(3))
+    }
+
+    @Test func aTailOfAnOlderIncarnationDoesNotComeBack() throws {
+        let bench = try killed(durable: 1, more: 2)
+        let whole = try bench.disk.content(segment())
+        let starts = try boundaries(whole)
+        // Cut behind the second message; its sequel of the same length takes the third one's place.
+        try bench.disk.put(Array(whole.prefix(starts[1])), segment())
+        try bench.reopen()
+        try bench.append("message X")
+        bench.settle()
+        let now = try bench.disk.content(segment())
+        try bench.disk.put(Array(now.prefix(starts[2])) + Array(whole[starts[2]...]), segment())
+        try bench.reopen()
+        #expect(try bench.texts().map(\.1) == ["message 0", "message X"])
+        #expect(bench.log.recovery.truncatedAt == Offset(2))
+    }
+
+    @Test func openingWritesNothing() throws {
+        let bench = try killed(durable: 20, more: 3, segmentBytes: 1_000)
+        try bench.disk.put(try bench.disk.content(segment()) + [1, 2, 3], segment())
+        let before = try bench.disk.copy(directory)
+        _ = try? Bench(disk: bench.disk)
+        for entry in try before.list(directory) {
+            let path = directory + "/" + entry.name
+            #expect(try before.content(path) == bench.disk.content(path))
+        }
+    }
+
+    private func boundaries(_ bytes: [UInt8]) throws -> [Int] {
+        var starts = [0]
+        while let last = starts.last, last < bytes.count {
+            let header = try RecordBatchHeader(decoding: bytes.rawSpan, at: last)
+            starts.append(last + header.totalByteCount)
+        }
+        return starts
+    }
+}
