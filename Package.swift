@@ -78,6 +78,9 @@ let package = Package(
             ] + ground,
             exclude: ["README.md"], swiftSettings: settings),
 
+        .executableTarget(
+            name: "orders", dependencies: ["NeedletailClient"], path: "docs/examples/orders", exclude: ["README.md"], swiftSettings: settings),
+
         tests("Bytes"),
         tests("ConfigFile"),
         tests("Simulation"),
@@ -92,6 +95,7 @@ let package = Package(
         tests("ShardRuntime", ["LinuxSystem", "SegmentLog", "Bytes"]),
         tests("NativeProtocol", ["NativeCodec", "Wire", "BrokerCore", "SegmentLog", "Bytes"]),
         tests("needletail"),
+        tests("NeedletailClient", ["NativeCodec", "SegmentLog", "Bytes", "LinuxSystem"]),
     ]
         + protocols.map {
             module($0 + "Protocol", ["Wire", "BrokerCore", "SegmentLog"] + ground + (protocolExtras[$0] ?? []), path: "Sources/Protocols/" + $0)
