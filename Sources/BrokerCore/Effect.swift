@@ -17,6 +17,8 @@ package struct Delivery {
     package var last: Offset
     /// 1 at the first attempt.
     package var attempt: Int32
+    /// It was, or may have been, delivered before.
+    package var isRedelivery: Bool
     package var content: Content
 
     package enum Content {
@@ -26,13 +28,16 @@ package struct Delivery {
         case records(LogSlice, base: RecordBase)
     }
 
-    package init(consumer: ConsumerID, topic: TopicID, partition: Int32, first: Offset, last: Offset, attempt: Int32, content: Content) {
+    package init(
+        consumer: ConsumerID, topic: TopicID, partition: Int32, first: Offset, last: Offset, attempt: Int32, isRedelivery: Bool = false, content: Content
+    ) {
         self.consumer = consumer
         self.topic = topic
         self.partition = partition
         self.first = first
         self.last = last
         self.attempt = attempt
+        self.isRedelivery = isRedelivery
         self.content = content
     }
 }

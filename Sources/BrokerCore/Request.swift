@@ -162,9 +162,11 @@ package struct Subscribe {
     package var messageCredit: Int32
     package var byteCredit: Int64
     package var options: SubscriptionOptions
+    /// Deliveries are settled by being delivered; nothing is to be said about them.
+    package var settlesItself: Bool
     package init(
         consumer: ConsumerID, topic: String, name: String, mode: SubscriptionMode, start: StartPosition, form: DeliveryForm,
-        messageCredit: Int32, byteCredit: Int64, options: SubscriptionOptions
+        messageCredit: Int32, byteCredit: Int64, options: SubscriptionOptions, settlesItself: Bool = false
     ) {
         self.consumer = consumer
         self.topic = topic
@@ -175,6 +177,7 @@ package struct Subscribe {
         self.messageCredit = messageCredit
         self.byteCredit = byteCredit
         self.options = options
+        self.settlesItself = settlesItself
     }
 }
 

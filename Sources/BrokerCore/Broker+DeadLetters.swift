@@ -1,0 +1,308 @@
+internal import Bytes
+internal import Containers
+internal import SegmentLog
+
+/// Why a record was given up.
+enum DeathReason: String {
+    case rejected
+    case deliveryLimit = "delivery-limit"
+    case leaseExpired = "lease-expired"
+    case consumerGone = "consumer-gone"
+}
+
+/// Records of one lane on their way to another topic; in flight with the broker meanwhile.
+final class Move {
+    let lane: Lane
+    var first: Offset
+    let last: Offset
+    let kind: Kind
+
+    enum Kind {
+        case deadLetter(DeathReason)
+        case redrive(Redrive)
+    }
+
+    init(lane: Lane, first: Offset, last: Offset, kind: Kind) {
+        self.lane = lane
+        self.first = first
+        self.last = last
+        self.kind = kind
+    }
+}
+
+/// Records `first … last` are stored elsewhere, and settled here once that is durable.
+struct MovedRecord {
+    var move: Move
+    var first: Offset
+    var last: Offset
+}
+
+/// One request to bring dead letters back; answered when the last has arrived.
+final class Redrive {
+    let session: SessionID
+    let request: RequestID
+    var remaining: Int64 = 0
+    var moved: Int64 = 0
+
+    init(session: SessionID, request: RequestID) {
+        self.session = session
+        self.request = request
+    }
+}
+
+// Dead letters and their way back. A record is durable where it goes before it is settled where it was, so it is never in neither
+// place; a crash in between leaves it in both.
+extension Broker {
+    static let deathHeaders = ["x-death-reason", "x-origin-topic", "x-origin-partition", "x-origin-offset", "x-delivery-count", "x-death-time"]
+
+    func runMoves() {
+        var budget = options.movesPerTick
+        while budget > 0, let move = moves.popFirst() { run(move, &budget) }
+    }
+
+    private func run(_ move: Move, _ budget: inout Int) {
+        let lane = move.lane
+        guard !lane.isDetached, let log = lane.partition.log else { return finish(move, move.first, move.last) }
+        var destination: Topic?
+        if case .deadLetter = move.kind {
+            guard let name = deadLetterTopic(lane.subscription) else { return drop(move) }
+            do throws(BrokerError) {
+                if let existing = topicsByName[name] { destination = existing } else { destination = try makeTopic(name, .queue()) }
+            } catch { return retry(move) }
+            // A topic that a crash could still forget takes no letters.
+            if let known = catalog.log, known.fault == nil, known.watermarks.flushed < known.watermarks.end {
+                catalog.waits.untilFlushed.append(Waiter(needed: known.watermarks.end, kind: .resume(move)))
+                return
+            }
+        }
+        while move.first <= move.last, budget > 0 {
+            do throws(LogError) {
+                guard let batch = try log.batch(at: move.first, below: log.visibleEnd), batch.baseOffset <= move.last else {
+                    // Nothing is there (any more).
+                    finish(move, move.first, move.last)
+                    return
+                }
+                if batch.baseOffset > move.first {
+                    finish(move, move.first, batch.baseOffset - 1)
+                    move.first = batch.baseOffset
+                }
+                let last = min(move.last, batch.lastOffset)
+                if batch.isCompressed, let destination {
+                    try moveWhole(move, batch, last, to: destination, &budget)
+                } else if batch.isCompressed {
+                    giveBack(move, move.first, last)
+                    move.first = last + 1
+                } else {
+                    try moveRecords(move, batch, last, to: destination, &budget)
+                }
+            } catch { return retry(move) }
+        }
+        if move.first <= move.last { moves.append(move) }
+    }
+
+    private func moveRecords(_ move: Move, _ batch: BatchView, _ last: Offset, to destination: Topic?, _ budget: inout Int) throws(LogError) {
+        let bytes = batch.slice.memory.bytes(batch.slice.range)
+        do throws(ByteError) {
+            var reader = try RecordReader(bytes, records: Broker.relative(batch))
+            try reader.skip(Int(move.first - batch.baseOffset))
+            while move.first <= last, budget > 0, let record = try reader.next() {
+                budget -= 1
+                let offset = batch.baseOffset + Int64(record.offsetDelta)
+                do throws(BrokerError) {
+                    let target: Topic
+                    var index: Int32 = -1
+                    if let destination {
+                        target = destination
+                    } else if let origin = try origin(of: record, bytes) {
+                        (target, index) = origin
+                    } else {
+                        giveBack(move, offset, offset)
+                        move.first = offset + 1
+                        continue
+                    }
+                    try store(move, record, bytes, offset, batch, in: target, index)
+                } catch { throw BrokerFault.stop }
+                move.first = offset + 1
+            }
+        } catch { throw .corruptBatch("records of the batch at \(batch.baseOffset)") }
+    }
+
+    private enum BrokerFault { static let stop = ByteError.outOfRange }
+
+    /// Appends the record to its destination, with its history as headers or, on the way back, without.
+    private func store(
+        _ move: Move, _ record: Record, _ bytes: RawSpan, _ offset: Offset, _ batch: BatchView, in target: Topic, _ index: Int32
+    ) throws(BrokerError) {
+        var message = MessageRanges(
+            key: nil, payload: nil, headers: .empty, headerCount: 0, timestamp: Timestamp(milliseconds: batch.baseTimestamp.rawValue &+ record.timestampDelta),
+            producer: nil)
+        scratch.clear()
+        do throws(ByteError) {
+            message.headerCount = try copyHeaders(of: record, bytes)
+        } catch { throw BrokerError(.corruptBatch, "headers of the record at \(offset)") }
+        if case .deadLetter(let reason) = move.kind {
+            let attempts = move.lane.cursor.inFlight.run(containing: offset.rawValue)?.attempt ?? 0
+            let values = [
+                reason.rawValue, move.lane.subscription.topic.name, String(move.lane.partition.id.index), String(offset.rawValue), String(attempts),
+                String(now.time.rawValue),
+            ]
+            for (name, value) in zip(Broker.deathHeaders, values) { RecordHeaderReader.encode(name: name, value: Array(value.utf8), into: &scratch) }
+            message.headerCount += Int32(values.count)
+        }
+        message.headers = ByteRange(start: 0, count: scratch.count)
+        if let key = record.key {
+            message.key = ByteRange(start: scratch.count, count: key.count)
+            scratch.append(bytes.extracting(key.indices))
+        }
+        if let value = record.value {
+            message.payload = ByteRange(start: scratch.count, count: value.count)
+            scratch.append(bytes.extracting(value.indices))
+        }
+        var input = ByteBuffer()
+        swap(&input, &scratch)
+        defer { swap(&input, &scratch) }
+        let partition = try choosePartition(target, index, .message(message), input.bytes)
+        let log = try openLog(partition)
+        let result: AppendResult
+        do throws(LogError) { result = try log.append(MessageParts(message), input: input.bytes, now: now) } catch { throw BrokerError(error) }
+        let waiter = Waiter(needed: result.baseOffset + 1, kind: .moved(MovedRecord(move: move, first: offset, last: offset)))
+        wait(partition, log, waiter, partition.isMemory ? .none : .group)
+    }
+
+    /// Copies the record's headers but for those that tell of an earlier death; answers how many.
+    private func copyHeaders(of record: Record, _ bytes: RawSpan) throws(ByteError) -> Int32 {
+        var count: Int32 = 0
+        var reader = try RecordHeaderReader(bytes, headers: record.headers)
+        while let (name, value) = try reader.next() {
+            if Broker.isDeathHeader(bytes.extracting(name.indices)) { continue }
+            scratch.append(varInt: Int64(name.count))
+            scratch.append(bytes.extracting(name.indices))
+            scratch.append(varInt: Int64(value?.count ?? -1))
+            if let value { scratch.append(bytes.extracting(value.indices)) }
+            count += 1
+        }
+        return count
+    }
+
+    private static func isDeathHeader(_ name: RawSpan) -> Bool {
+        guard name.byteCount >= 12 else { return false }
+        return deathHeaders.contains(String(decodingBytes: name))
+    }
+
+    /// A compressed batch is not opened: it goes as it is, with whoever else is in it.
+    private func moveWhole(_ move: Move, _ batch: BatchView, _ last: Offset, to target: Topic, _ budget: inout Int) throws(LogError) {
+        budget -= Int(batch.recordCount)
+        var copy = ByteBuffer()
+        copy.append(batch.slice.memory.bytes(batch.slice.range))
+        // Without its producer: the sequence belongs to the other log.
+        copy.patch(big: Int64(-1), at: 43)
+        copy.patch(big: Int16(-1), at: 51)
+        copy.patch(big: Int32(-1), at: 53)
+        let crc = CRC32C.checksum(copy.bytes.extracting(RecordBatchHeader.checkedStart..<copy.count))
+        copy.patch(big: crc, at: 17)
+        let partition = target.partitions[0]
+        let log: Log
+        do throws(BrokerError) { log = try openLog(partition) } catch { throw .closed }
+        let result = try log.append(batch: copy.bytes, now: now)
+        let record = MovedRecord(move: move, first: move.first, last: last)
+        wait(partition, log, Waiter(needed: result.baseOffset + Int64(result.count), kind: .moved(record)), partition.isMemory ? .none : .group)
+        move.first = last + 1
+    }
+
+    // MARK: Outcomes
+
+    /// The record is durable where it went, or it is not.
+    func moved(_ record: MovedRecord, _ failure: BrokerError?) {
+        guard failure == nil else {
+            counters.movesFailed &+= 1
+            if case .redrive = record.move.kind { return giveBack(record.move, record.first, record.last) }
+            return retry(Move(lane: record.move.lane, first: record.first, last: record.last, kind: record.move.kind))
+        }
+        let count = record.last - record.first + 1
+        switch record.move.kind {
+        case .deadLetter: counters.deadLettered &+= UInt64(count)
+        case .redrive(let job):
+            counters.redriven &+= UInt64(count)
+            job.moved += count
+        }
+        finish(record.move, record.first, record.last)
+    }
+
+    private func finish(_ move: Move, _ first: Offset, _ last: Offset) {
+        if !move.lane.isDetached {
+            move.lane.cursor.settle(first, last, by: Cursor.broker)
+            changed(move.lane)
+        }
+        progress(move, last - first + 1)
+    }
+
+    private func drop(_ move: Move) {
+        counters.dropped &+= UInt64(move.last - move.first + 1)
+        finish(move, move.first, move.last)
+    }
+
+    private func giveBack(_ move: Move, _ first: Offset, _ last: Offset) {
+        if !move.lane.isDetached {
+            _ = move.lane.cursor.requeue(first, last, by: Cursor.broker, counted: false, limit: 0)
+            changed(move.lane)
+            makeReady(move.lane)
+        }
+        progress(move, last - first + 1)
+    }
+
+    private func progress(_ move: Move, _ count: Int64) {
+        guard case .redrive(let job) = move.kind else { return }
+        job.remaining -= count
+        if job.remaining == 0 { respond(job.session, job.request, .count(job.moved)) }
+    }
+
+    /// Tries again later; meanwhile the records stay in flight with the broker.
+    func retry(_ move: Move) {
+        if case .redrive = move.kind { return giveBack(move, move.first, move.last) }
+        counters.movesFailed &+= 1
+        later(.move(move), milliseconds: options.moveRetryMilliseconds)
+    }
+
+    // MARK: The way back
+
+    func redrive(_ topicName: String, _ limit: Int64, _ id: RequestID, _ session: Session) throws(BrokerError) {
+        let topic = try topic(named: topicName)
+        guard let lane = topic.subscriptions[TopicOptions.queueSubscription]?.lanes.first else {
+            throw BrokerError(.invalidRequest, "'\(topicName)' is no queue")
+        }
+        let log = try openLog(lane.partition)
+        let job = Redrive(session: session.id, request: id)
+        var left = limit <= 0 ? Int64.max : limit
+        var started: [Move] = []
+        while left > 0, let pending = lane.cursor.pending(below: log.visibleEnd) {
+            let last = left > pending.last - pending.first ? pending.last : pending.first + (left - 1)
+            lane.cursor.take(pending, through: last, by: Cursor.broker, until: .distantFuture)
+            let count = last - pending.first + 1
+            left -= count
+            job.remaining += count
+            started.append(Move(lane: lane, first: pending.first, last: last, kind: .redrive(job)))
+        }
+        if started.isEmpty { return respond(session.id, id, .count(0)) }
+        changed(lane)
+        for move in started { moves.append(move) }
+    }
+
+    /// Where a dead letter came from; nil when it does not say, or that is gone.
+    private func origin(of record: Record, _ bytes: RawSpan) throws(BrokerError) -> (Topic, Int32)? {
+        var topic: Topic?
+        var index: Int32 = -1
+        do throws(ByteError) {
+            var reader = try RecordHeaderReader(bytes, headers: record.headers)
+            while let (name, value) = try reader.next() {
+                guard let value, name.count >= 12 else { continue }
+                switch String(decodingBytes: bytes.extracting(name.indices)) {
+                case "x-origin-topic": topic = topicsByName[String(decodingBytes: bytes.extracting(value.indices))]
+                case "x-origin-partition": index = Int32(String(decodingBytes: bytes.extracting(value.indices))) ?? -1
+                default: break
+                }
+            }
+        } catch { return nil }
+        guard let topic else { return nil }
+        return (topic, index >= 0 && Int(index) < topic.partitions.count ? index : -1)
+    }
+}

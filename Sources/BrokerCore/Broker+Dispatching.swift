@@ -1,0 +1,182 @@
+internal import Bytes
+internal import Containers
+internal import SegmentLog
+
+// Who gets what, and when. Lanes that may have something for somebody stand in the ready list; a visit gives each one turn, so no
+// fast topic keeps the others waiting. A lane that has something and finds nobody is noted as blocked with its subscription, and
+// comes back when one of the consumers can take more.
+extension Broker {
+    func makeReady(_ lane: Lane) {
+        guard !lane.isReady, !lane.isDetached else { return }
+        lane.isReady = true
+        ready.append(lane)
+    }
+
+    /// Hands out at most `dispatchBytes`.
+    func dispatch() {
+        var budget = options.dispatchBytes
+        while budget > 0, let lane = ready.popFirst() {
+            lane.isReady = false
+            guard !lane.isDetached else { continue }
+            switch visit(lane, &budget) {
+            case .more: makeReady(lane)
+            case .empty: lane.batch = nil
+            case .nobody:
+                lane.batch = nil
+                if !lane.isBlocked {
+                    lane.isBlocked = true
+                    lane.subscription.blocked.append(lane)
+                }
+            }
+        }
+    }
+
+    private enum Visit { case more, empty, nobody }
+
+    /// One delivery at most.
+    private func visit(_ lane: Lane, _ budget: inout Int) -> Visit {
+        guard let log = lane.partition.log, !lane.partition.isDeleted else { return .empty }
+        let end = log.visibleEnd
+        if log.watermarks.start > lane.cursor.floor { loseBelowStart(lane, log.watermarks.start) }
+        guard let pending = lane.cursor.pending(below: end), pending.first < end else { return .empty }
+        if lane.cursor.settledRangeCount >= options.limits.settledRanges, !pending.isRedelivery {
+            counters.settledRanges &+= 1
+            return .empty
+        }
+        guard let consumer = lane.subscription.nextConsumer() else { return .nobody }
+        let delivered: Bool
+        do throws(LogError) {
+            switch consumer.form {
+            case .batches: delivered = try deliverBatches(lane, log, pending, end, consumer, &budget)
+            case .records: delivered = try deliverRecords(lane, log, pending, end, consumer, &budget)
+            }
+        } catch {
+            // The log's fault is told by the log; this lane rests until something changes.
+            counters.unreadable &+= 1
+            lane.subscription.offerTurn(consumer)
+            return .empty
+        }
+        lane.subscription.offerTurn(consumer)
+        return delivered || lane.cursor.pending(below: end) != nil ? .more : .empty
+    }
+
+    private func loseBelowStart(_ lane: Lane, _ start: Offset) {
+        lane.cursor.logStarts(at: start)
+        lane.batch = nil
+        changed(lane)
+    }
+
+    /// Whole batches, as many as the credit covers; the first one whole even where it does not.
+    private func deliverBatches(
+        _ lane: Lane, _ log: Log, _ pending: Cursor.Pending, _ end: Offset, _ consumer: Consumer, _ budget: inout Int
+    ) throws(LogError) -> Bool {
+        let room = min(consumer.messageCredit, consumer.unsettledLimit - consumer.unsettled)
+        let limit = min(pending.last + 1, min(end, pending.first + room))
+        let maxBytes = Int(min(Int64(min(options.deliveryBytes, max(budget, 1))), consumer.byteCredit))
+        var slice: LogSlice
+        var first: Offset
+        var next: Offset
+        if let found = try log.read(from: pending.first, maxBytes: maxBytes, below: limit), found.next > pending.first {
+            (slice, first, next) = (found.slice, found.first, found.next)
+        } else if let batch = try log.batch(at: pending.first, below: end) {
+            (slice, first, next) = (batch.slice, batch.baseOffset, batch.lastOffset + 1)
+        } else {
+            return false
+        }
+        if skipHole(lane, pending, upTo: first) { return false }
+        first = max(first, pending.first)
+        next = min(next, pending.last + 1)
+        deliver(lane, pending, first, next - 1, consumer, slice.range.count, .batches(slice))
+        budget -= slice.range.count
+        return true
+    }
+
+    /// A run of records of one batch, never more than the credit.
+    private func deliverRecords(
+        _ lane: Lane, _ log: Log, _ pending: Cursor.Pending, _ end: Offset, _ consumer: Consumer, _ budget: inout Int
+    ) throws(LogError) -> Bool {
+        if let batch = lane.batch, batch.baseOffset <= pending.first, pending.first <= batch.lastOffset {
+            // Still the batch of the last run.
+        } else {
+            lane.batch = try log.batch(at: pending.first, below: end)
+            lane.place = nil
+        }
+        guard let batch = lane.batch else { return false }
+        if skipHole(lane, pending, upTo: batch.baseOffset) { return false }
+        let available = min(pending.last, batch.lastOffset) - pending.first + 1
+        var count = min(available, consumer.messageCredit, consumer.unsettledLimit - consumer.unsettled, options.deliveryRecords)
+        // Fair shares: nobody takes all of a small backlog while others wait for their turn.
+        if lane.subscription.isShared, lane.subscription.consumers.count > 1 {
+            let backlog = lane.cursor.redeliveryCount + max(0, end - lane.cursor.next)
+            count = min(count, max(1, backlog / Int64(lane.subscription.consumers.count)))
+        }
+        if batch.isCompressed {
+            deliver(lane, pending, pending.first, pending.first + (count - 1), consumer, batch.slice.range.count, .batches(batch.slice))
+            budget -= batch.slice.range.count
+            return true
+        }
+        let memory = batch.slice.memory
+        let base = batch.slice.range.lowerBound
+        let bytes = memory.bytes(batch.slice.range)
+        let index = Int(pending.first - batch.baseOffset)
+        let maxBytes = Int(min(Int64(options.deliveryBytes), consumer.byteCredit))
+        let range: Range<Int>
+        do throws(ByteError) {
+            let records = Broker.relative(batch)
+            var found = try RecordReader.range(of: index, through: index + Int(count) - 1, in: bytes, records: records, from: lane.place)
+            // Above the bytes' limit: as many records as fit, one at least.
+            while found.count > maxBytes, count > 1 {
+                count = max(1, min(count - 1, count * Int64(maxBytes) / Int64(found.count)))
+                found = try RecordReader.range(of: index, through: index + Int(count) - 1, in: bytes, records: records, from: lane.place)
+            }
+            range = found
+        } catch { throw .corruptBatch("records of the batch at \(batch.baseOffset)") }
+        lane.place = RecordPlace(index: index + Int(count), position: range.upperBound)
+        let slice = LogSlice(memory: memory, range: (base + range.lowerBound)..<(base + range.upperBound))
+        deliver(
+            lane, pending, pending.first, pending.first + (count - 1), consumer, range.count,
+            .records(slice, base: RecordBase(offset: batch.baseOffset, timestamp: batch.baseTimestamp)))
+        budget -= range.count + 64
+        return true
+    }
+
+    /// Where a batch's records lie within its slice.
+    static func relative(_ batch: BatchView) -> Range<Int> {
+        let base = batch.slice.range.lowerBound
+        return (batch.records.lowerBound - base)..<(batch.records.upperBound - base)
+    }
+
+    /// Passes over offsets that the log does not have.
+    private func skipHole(_ lane: Lane, _ pending: Cursor.Pending, upTo offset: Offset) -> Bool {
+        guard offset > pending.first else { return false }
+        lane.cursor.skip(pending, through: min(pending.last, offset - 1))
+        changed(lane)
+        return true
+    }
+
+    private func deliver(
+        _ lane: Lane, _ pending: Cursor.Pending, _ first: Offset, _ last: Offset, _ consumer: Consumer, _ bytes: Int, _ content: Delivery.Content
+    ) {
+        let count = last - first + 1
+        let lease = consumer.settlesItself ? 0 : leaseMilliseconds(lane.subscription)
+        let deadline = lease == 0 ? Instant.distantFuture : leaseEnd(lease)
+        lane.cursor.take(pending, through: last, by: consumer.number, until: deadline)
+        consumer.spend(records: count, bytes: bytes)
+        if consumer.unsettled >= consumer.unsettledLimit { counters.unsettledPerConsumer &+= 1 }
+        counters.deliveries &+= UInt64(count)
+        counters.bytesOut &+= UInt64(bytes)
+        if pending.isRedelivery { counters.redeliveries &+= UInt64(count) }
+        effects.append(
+            .deliver(
+                consumer.session.id,
+                Delivery(
+                    consumer: consumer.id, topic: lane.partition.id.topic, partition: lane.partition.id.index, first: first, last: last,
+                    attempt: pending.attempt, isRedelivery: pending.isRedelivery, content: content)))
+        if consumer.settlesItself {
+            counters.settled &+= UInt64(lane.cursor.settle(first, last, by: consumer.number))
+            changed(lane)
+        } else if deadline < .distantFuture {
+            schedule(lane)
+        }
+    }
+}

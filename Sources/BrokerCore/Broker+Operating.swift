@@ -1,0 +1,167 @@
+internal import Containers
+internal import Routing
+package import SegmentLog
+
+// What operators ask: lists, figures, purging, the end.
+extension Broker {
+    func listSubscriptions(_ topicName: String, _ id: RequestID, _ session: Session) throws(BrokerError) {
+        let topic = try topic(named: topicName)
+        var described: [SubscriptionDescription] = []
+        for subscription in topic.sortedSubscriptions + topic.transient {
+            var cursors: [CursorDescription] = []
+            for lane in subscription.lanes {
+                let log = try? openLog(lane.partition)
+                let end = log?.visibleEnd ?? lane.cursor.next
+                cursors.append(
+                    CursorDescription(
+                        partition: lane.partition.id.index, floor: lane.cursor.floor, next: lane.cursor.next, end: end, inFlight: lane.cursor.inFlightCount,
+                        redeliver: lane.cursor.redeliveryCount))
+            }
+            described.append(
+                SubscriptionDescription(
+                    id: subscription.id, topic: topic.name, name: subscription.name, mode: subscription.mode, consumers: Int32(subscription.consumers.count),
+                    cursors: cursors))
+        }
+        respond(session.id, id, .subscriptions(described))
+    }
+
+    /// A queue: everything that is not in flight is taken as settled, for every subscription. A log, or with `before`: the start moves up.
+    func purge(_ topicName: String, _ index: Int32?, _ before: Offset?, _ id: RequestID, _ session: Session) throws(BrokerError) {
+        let topic = try topic(named: topicName)
+        if let index, index < 0 || Int(index) >= topic.partitions.count { throw BrokerError(.unknownPartition, "'\(topicName)' has no partition \(index)") }
+        var count: Int64 = 0
+        for partition in topic.partitions where index == nil || partition.id.index == index {
+            let log = try openLog(partition)
+            if topic.options.isQueue, before == nil {
+                for lane in partition.lanes where lane.subscription.isDurable {
+                    let dropped = lane.cursor.purge(below: log.visibleEnd)
+                    if lane.subscription.name == TopicOptions.queueSubscription { count += dropped }
+                    lane.batch = nil
+                    changed(lane)
+                }
+            } else {
+                let target = min(before ?? log.visibleEnd, log.visibleEnd)
+                let start = log.watermarks.start
+                guard target > start else { continue }
+                do throws(LogError) { try log.trim(before: target) } catch { throw BrokerError(error) }
+                count += log.watermarks.start - start
+                for lane in partition.lanes {
+                    lane.cursor.logStarts(at: log.watermarks.start)
+                    lane.batch = nil
+                    changed(lane)
+                }
+            }
+            touch(partition)
+        }
+        counters.purged &+= UInt64(max(0, count))
+        respond(session.id, id, .count(count))
+    }
+
+    // MARK: Retention
+
+    /// Lets every open log forget what it need not keep.
+    func applyRetention() {
+        for topic in topics.values.sorted(by: { $0.id < $1.id }) {
+            for partition in topic.partitions { applyRetention(topic, partition) }
+        }
+    }
+
+    private func applyRetention(_ topic: Topic, _ partition: Partition) {
+        guard let log = partition.log, log.fault == nil else { return }
+        partition.isFloorMoved = false
+        let floor = topic.options.untilAcknowledged ? partition.acknowledgedFloor : nil
+        let start = log.watermarks.start
+        log.applyRetention(floor: floor, now: now)
+        guard log.watermarks.start > start else { return }
+        for lane in partition.lanes where lane.cursor.floor < log.watermarks.start {
+            lane.cursor.logStarts(at: log.watermarks.start)
+            lane.batch = nil
+            changed(lane)
+        }
+    }
+
+    // MARK: Figures
+
+    func statistics() -> [Statistic] {
+        var list: [Statistic] = []
+        func add(_ name: String, _ value: UInt64) { list.append(Statistic(name: "needletail_" + name, value: Double(value))) }
+        add("messages_in_total", counters.messagesIn)
+        add("bytes_in_total", counters.bytesIn)
+        add("deliveries_total", counters.deliveries)
+        add("bytes_out_total", counters.bytesOut)
+        add("redeliveries_total", counters.redeliveries)
+        add("settled_total", counters.settled)
+        add("requeued_total", counters.requeued)
+        add("leases_expired_total", counters.leasesExpired)
+        add("dead_lettered_total", counters.deadLettered)
+        add("dropped_total", counters.dropped)
+        add("moves_failed_total", counters.movesFailed)
+        add("redriven_total", counters.redriven)
+        add("purged_total", counters.purged)
+        add("duplicates_total", counters.duplicates)
+        add("unroutable_total", counters.unroutable)
+        add("requests_total", counters.requests)
+        add("requests_failed_total", counters.requestsFailed)
+        add("fetches_total", counters.fetches)
+        add("fetches_parked_total", counters.fetchesParked)
+        add("flushes_total", counters.flushes)
+        add("cursor_writes_total", counters.cursorWrites)
+        add("unreadable_batches_total", counters.unreadable)
+        add("logs_failed_total", counters.logsFailed)
+        for (name, value) in counters.limits { add("limit_\(name)_total", value) }
+        var inFlight: UInt64 = 0
+        var waiting: UInt64 = 0
+        var logs: UInt64 = 0
+        var bytes: UInt64 = 0
+        for topic in topics.values {
+            for partition in topic.partitions {
+                logs += 1
+                guard let log = partition.log else { continue }
+                bytes += UInt64(max(0, log.bytes))
+                for lane in partition.lanes where lane.subscription.isDurable {
+                    inFlight += UInt64(lane.cursor.inFlightCount)
+                    waiting += UInt64(lane.cursor.redeliveryCount + max(0, log.visibleEnd - lane.cursor.next))
+                }
+            }
+        }
+        add("topics", UInt64(topics.count))
+        add("partitions", logs)
+        add("exchanges", UInt64(exchanges.count))
+        add("bindings", UInt64(routes.bindingCount))
+        add("subscriptions", UInt64(subscriptions.count))
+        add("consumers", UInt64(consumers.count))
+        add("sessions", UInt64(sessions.count))
+        add("in_flight", inFlight)
+        add("ready", waiting)
+        add("log_bytes", bytes)
+        return list
+    }
+
+    // MARK: The end
+
+    /// Whether no operation of any log is under way: `shutDown` then leaves every log clean, to be opened without checks.
+    package var isQuiet: Bool {
+        touched.isEmpty && partitions.values.allSatisfy { $0.log?.isQuiet ?? true }
+    }
+
+    /// Writes, flushes and closes everything; waits for it. Answers what could not be closed cleanly.
+    @discardableResult package func shutDown(now: Now) -> [StartError] {
+        self.now = now
+        isShuttingDown = true
+        // What is unsettled is unsettled when the next start reads the cursors.
+        for session in sessions.keys.sorted(by: { $0.rawValue < $1.rawValue }) { close(session, now: now) }
+        for lane in subscriptions.values.sorted(by: { $0.id < $1.id }).flatMap(\.lanes) where lane.cursor.inFlightCount > 0 { changed(lane) }
+        writeCursors()
+        var problems: [StartError] = []
+        // The catalog last: as long as it is not closed cleanly, nothing counts as clean.
+        let order = partitions.values.sorted { $0.number > $1.number }
+        for partition in order {
+            guard let log = partition.log else { continue }
+            log.endTick(now: now)
+            do throws(LogError) { try log.close(now: now) } catch { problems.append(StartError(path: partition.directory, reason: BrokerError(error).text)) }
+            partition.shown = log.watermarks.flushed
+            logMoved(partition)
+        }
+        return problems
+    }
+}

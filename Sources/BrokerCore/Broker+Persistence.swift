@@ -1,0 +1,334 @@
+internal import Bytes
+internal import Containers
+internal import Routing
+internal import SegmentLog
+
+// The catalog and the cursors: logs like any other, written with every change, replayed at start, and kept short by writing what
+// lives once more and forgetting what lies before.
+extension Broker {
+    /// How much of one of the broker's own logs is obsolete by now.
+    struct SnapshotState {
+        var entries = 0
+        var isRunning = false
+    }
+
+    var catalogEnd: Offset { catalog.log?.watermarks.end ?? .zero }
+
+    // MARK: Writing the catalog
+
+    /// Appends entries; the tick's end writes and flushes them together.
+    func record(_ records: [CatalogRecord]) {
+        guard !isRestoring else { return }
+        for record in records {
+            scratch.clear()
+            record.encode(into: &scratch)
+            appendScratch(to: catalog)
+        }
+        catalogState.entries += records.count
+        let living = topics.count + exchanges.count + routes.bindingCount + subscriptions.count + 1
+        if !catalogState.isRunning, catalogState.entries > 1_000 + 4 * living { snapshotCatalog() }
+    }
+
+    /// The log that takes one entry of its own; what goes wrong poisons that log, and its waiters learn it.
+    private func appendScratch(to partition: Partition) {
+        guard let log = partition.log, log.fault == nil else { return }
+        let range = ByteRange(start: 0, count: scratch.count)
+        do throws(LogError) {
+            _ = try log.append(MessageParts(key: nil, payload: range), input: scratch.bytes, now: now)
+        } catch { counters.logsFailed &+= 1 }
+        touch(partition)
+    }
+
+    /// Answers when everything that the catalog was told so far is on disk.
+    func respondWhenDurable(_ session: Session, _ id: RequestID, _ response: Response) {
+        guard let log = catalog.log else { return }
+        if log.watermarks.flushed >= log.watermarks.end, log.fault == nil { return respond(session.id, id, response) }
+        catalog.waits.untilFlushed.append(Waiter(needed: log.watermarks.end, kind: .answer(session.id, id, Waiter.Reply(response))))
+        touch(catalog)
+    }
+
+    /// Descriptions wait as well: nobody learns the id of a topic that a crash could still forget.
+    func respondWhenKnown(_ session: Session, _ id: RequestID, _ response: Response) { respondWhenDurable(session, id, response) }
+
+    var marks: CatalogRecord { .marks(topic: nextTopic, exchange: nextExchange, subscription: nextSubscription, producer: producers.mark) }
+
+    func describe(record subscription: Subscription) -> CatalogRecord {
+        .subscription(
+            id: subscription.id, topic: subscription.topic.id, name: subscription.name, mode: subscription.mode, options: subscription.options,
+            starts: subscription.lanes.map(\.cursor.floor))
+    }
+
+    private func snapshotCatalog() {
+        guard let log = catalog.log else { return }
+        catalogState.isRunning = true
+        catalogState.entries = 0
+        let begin = log.watermarks.end
+        var living: [CatalogRecord] = [marks]
+        for topic in topics.values.sorted(by: { $0.id < $1.id }) where topic.isPersistent {
+            living.append(.topic(id: topic.id, name: topic.name, options: topic.options))
+            for subscription in topic.sortedSubscriptions where subscription.isPersistent { living.append(describe(record: subscription)) }
+        }
+        for exchange in exchanges.values.sorted(by: { $0.id < $1.id }) { living.append(.exchange(id: exchange.id, name: exchange.name, kind: exchange.kind)) }
+        for exchange in exchanges.values.sorted(by: { $0.id < $1.id }) {
+            for binding in routes.bindings(of: exchange.id.rawValue) {
+                let (toExchange, target) = parts(binding.destination)
+                living.append(.bound(exchange: exchange.id, toExchange: toExchange, target: target, pattern: binding.pattern))
+            }
+        }
+        for record in living {
+            scratch.clear()
+            record.encode(into: &scratch)
+            appendScratch(to: catalog)
+        }
+        catalog.waits.untilFlushed.append(Waiter(needed: log.watermarks.end, kind: .snapshot(catalog, before: begin)))
+    }
+
+    func trimSnapshot(_ partition: Partition, _ before: Offset) {
+        if partition === catalog { catalogState.isRunning = false } else { cursorState.isRunning = false }
+        do throws(LogError) { try partition.log?.trim(before: before) } catch { counters.logsFailed &+= 1 }
+    }
+
+    // MARK: Writing cursors
+
+    /// Writes every cursor that moved; those somebody waits for are flushed, the others go with the log's own interval.
+    func writeCursors() {
+        isCursorWriteDue = false
+        var lanes: [Lane] = []
+        swap(&lanes, &dirtyLanes)
+        for lane in lanes where !lane.isDetached { writeCursor(lane) }
+        for lane in lanes { lane.isDirty = false }
+        for topic in retainedTopics(lanes) { for partition in topic.partitions where partition.isFloorMoved { applyRetention(toFloorOf: partition, topic) } }
+        var waiting: [Confirmation] = []
+        swap(&waiting, &confirmations)
+        guard let log = cursors.log else { return }
+        for confirmation in waiting {
+            // A confirmed settlement is on disk with its cursor, and the cursor with its message: consumers only see what is durable.
+            let waiter = Waiter(
+                needed: log.watermarks.end, kind: .answer(confirmation.session, confirmation.request, Waiter.Reply(.done)))
+            if log.watermarks.flushed >= waiter.needed { complete(waiter, nil) } else { wait(cursors, log, waiter, .group) }
+        }
+        let living = subscriptions.values.reduce(into: 0) { $0 += $1.isPersistent ? $1.lanes.count : 0 }
+        if !cursorState.isRunning, cursorState.entries > 10_000 + 4 * living { snapshotCursors() }
+    }
+
+    private func retainedTopics(_ lanes: [Lane]) -> [Topic] {
+        var found: [Topic] = []
+        for lane in lanes where !lane.isDetached {
+            let topic = lane.subscription.topic
+            if topic.options.untilAcknowledged, !found.contains(where: { $0 === topic }) { found.append(topic) }
+        }
+        return found
+    }
+
+    private func applyRetention(toFloorOf partition: Partition, _ topic: Topic) {
+        partition.isFloorMoved = false
+        guard let log = partition.log, log.fault == nil, log.segmentCount > 1, let floor = partition.acknowledgedFloor else { return }
+        log.applyRetention(floor: floor, now: now)
+    }
+
+    private func writeCursor(_ lane: Lane) {
+        scratch.clear()
+        CursorRecord.encode(lane.cursor, subscription: lane.subscription.id, partition: lane.partition.id.index, into: &scratch)
+        appendScratch(to: cursors)
+        cursorState.entries += 1
+        counters.cursorWrites &+= 1
+    }
+
+    private func snapshotCursors() {
+        guard let log = cursors.log else { return }
+        cursorState.isRunning = true
+        cursorState.entries = 0
+        let begin = log.watermarks.end
+        for subscription in subscriptions.values.sorted(by: { $0.id < $1.id }) where subscription.isPersistent {
+            for lane in subscription.lanes {
+                // A cursor whose topic was not used since the start is still what was read then.
+                if lane.partition.log == nil, let kept = restoredCursors[subscription.id]?[lane.partition.id.index] {
+                    scratch.clear()
+                    CursorRecord.encode(kept, subscription: subscription.id, partition: lane.partition.id.index, into: &scratch)
+                    appendScratch(to: cursors)
+                } else {
+                    writeCursor(lane)
+                }
+            }
+        }
+        wait(cursors, log, Waiter(needed: log.watermarks.end, kind: .snapshot(cursors, before: begin)), .group)
+    }
+
+    // MARK: Opening logs
+
+    func logOptions(_ topic: Topic) -> Log.Options {
+        var log = options.log
+        if let durability = topic.options.durability { log.durability = durability }
+        if let bytes = topic.options.segmentBytes { log.segmentBytes = bytes }
+        if let age = topic.options.segmentMilliseconds { log.segmentMilliseconds = age }
+        if let age = topic.options.retentionMilliseconds { log.retentionMilliseconds = age }
+        if let bytes = topic.options.retentionBytes { log.retentionBytes = bytes }
+        if let bytes = topic.options.maxMessageBytes { log.maxMessageBytes = bytes }
+        return log
+    }
+
+    /// The partition's log; opened, recovered and joined with its cursors at the first use.
+    func openLog(_ partition: Partition) throws(BrokerError) -> Log {
+        if let log = partition.log { return log }
+        if let failure = partition.failure { throw failure }
+        guard !partition.isDeleted, let topic = topics[partition.id.topic] else { throw BrokerError(.unknownTopic, "the topic was deleted") }
+        do throws(LogError) {
+            let log = try Log(
+                directory: partition.directory, number: partition.number, options: logOptions(topic), storage: partition.isMemory ? memoryStorage : storage,
+                now: now)
+            partition.log = log
+            partition.shown = log.visibleEnd
+            joinCursors(partition, log)
+            schedule(partition)
+            return log
+        } catch {
+            // Quarantined: this log alone is out of service, until an operator has looked at it.
+            let failure = BrokerError(.storageFailed, "the log is not usable: \(BrokerError(error).text)")
+            partition.failure = failure
+            counters.logsFailed &+= 1
+            throw failure
+        }
+    }
+
+    private func joinCursors(_ partition: Partition, _ log: Log) {
+        for lane in partition.lanes {
+            let id = lane.subscription.id
+            if var cursor = restoredCursors[id]?.removeValue(forKey: partition.id.index) {
+                cursor.restored(start: log.watermarks.start, end: log.visibleEnd, clean: wasStoppedCleanly)
+                lane.cursor = cursor
+            } else if lane.cursor.floor < log.watermarks.start {
+                lane.cursor.logStarts(at: log.watermarks.start)
+            }
+            if restoredCursors[id]?.isEmpty == true { restoredCursors[id] = nil }
+        }
+    }
+
+    // MARK: Start
+
+    /// Reads catalog and cursors, and opens logs as far as the options say.
+    func restore() throws(StartError) {
+        do throws(StorageError) { try storage.makeDirectory(options.directory + "/logs") } catch {
+            throw StartError(path: options.directory, reason: error.description)
+        }
+        var own = Log.Options()
+        own.durability = .group
+        own.segmentBytes = 4 << 20
+        own.maxMessageBytes = 64 << 20
+        catalog.log = try openOwn(catalog, own)
+        // Cursors are written at once and flushed at intervals: losing the newest means delivering again, flagged.
+        own.durability = .interval
+        own.flushIntervalMilliseconds = 1_000
+        cursors.log = try openOwn(cursors, own)
+        wasStoppedCleanly = (catalog.log?.recovery.wasClean ?? true) && (cursors.log?.recovery.wasClean ?? true)
+        isRestoring = true
+        try replay(catalog) { bytes throws(ByteError) in self.apply(try CatalogRecord(decoding: bytes)) }
+        try replay(cursors) { bytes throws(ByteError) in
+            let record = try CursorRecord(decoding: bytes)
+            if self.subscriptions[record.subscription] != nil { self.restoredCursors[record.subscription, default: [:]][record.partition] = record.cursor }
+        }
+        isRestoring = false
+        // Subscriptions of memory queues are not in the catalog.
+        for topic in topics.values.sorted(by: { $0.id < $1.id }) { installQueue(topic) }
+        producers.next = producers.mark
+        producers.durableMark = producers.mark
+        for id in restoredCursors.keys.sorted() {
+            for (index, cursor) in restoredCursors[id] ?? [:] {
+                guard let lanes = subscriptions[id]?.lanes, index >= 0, Int(index) < lanes.count else { continue }
+                lanes[Int(index)].cursor = cursor
+            }
+        }
+        removeOrphans()
+        let all = topics.values.sorted { $0.id < $1.id }.flatMap(\.partitions)
+        if all.count <= options.logsOpenedAtStart {
+            for partition in all {
+                do throws(BrokerError) { _ = try openLog(partition) } catch { continue }  // kept as the partition's failure, and counted
+            }
+        }
+    }
+
+    private func openOwn(_ partition: Partition, _ options: Log.Options) throws(StartError) -> Log {
+        do throws(LogError) {
+            return try Log(directory: partition.directory, number: partition.number, options: options, storage: storage, now: now)
+        } catch { throw StartError(path: partition.directory, reason: BrokerError(error).text) }
+    }
+
+    private func replay(_ partition: Partition, _ apply: (RawSpan) throws(ByteError) -> Void) throws(StartError) {
+        guard let log = partition.log else { return }
+        var at = log.watermarks.start
+        do throws(LogError) {
+            while at < log.watermarks.end, let batch = try log.batch(at: at, below: log.watermarks.end) {
+                let bytes = batch.slice.memory.bytes(batch.slice.range)
+                do throws(ByteError) {
+                    var reader = try RecordReader(bytes, records: Broker.relative(batch))
+                    while let record = try reader.next() {
+                        guard batch.baseOffset + Int64(record.offsetDelta) >= at, let value = record.value else { continue }
+                        try apply(bytes.extracting(value.indices))
+                        if partition === catalog { catalogState.entries += 1 } else { cursorState.entries += 1 }
+                    }
+                } catch { throw .corruptBatch("an entry of the batch at \(batch.baseOffset) cannot be read (\(error)): written by a newer version?") }
+                at = batch.lastOffset + 1
+            }
+        } catch { throw StartError(path: partition.directory, reason: BrokerError(error).text) }
+        partition.shown = log.visibleEnd
+    }
+
+    private func apply(_ record: CatalogRecord) {
+        switch record {
+        case .topic(let id, let name, let options):
+            nextTopic = max(nextTopic, id.rawValue + 1)
+            if let existing = topics[id] {
+                existing.options = options
+            } else {
+                install(id, name, options, isPersistent: true)
+            }
+        case .topicDeleted(let id): if let topic = topics[id] { remove(topic) }
+        case .exchange(let id, let name, let kind):
+            nextExchange = max(nextExchange, id.rawValue + 1)
+            if exchanges[id] == nil { install(id, name, kind) }
+        case .exchangeDeleted(let id): if let exchange = exchanges[id] { remove(exchange) }
+        case .bound(let exchange, let toExchange, let target, let pattern):
+            // What was accepted once is accepted again; a binding that is there already stays.
+            do throws(RouteTable.Refusal) { try routes.bind(route(exchange, toExchange, target, pattern)) } catch { return }
+        case .unbound(let exchange, let toExchange, let target, let pattern):
+            do throws(RouteTable.Refusal) { try routes.unbind(route(exchange, toExchange, target, pattern)) } catch { return }
+        case .subscription(let id, let topicID, let name, let mode, let options, let starts):
+            nextSubscription = max(nextSubscription, id.rawValue + 1)
+            guard subscriptions[id] == nil, let topic = topics[topicID], topic.subscriptions[name] == nil else { return }
+            topic.subscriptions[name] = install(topic, id: id, name: name, mode: mode, options: options, starts: starts, isPersistent: true)
+        case .subscriptionDeleted(let id): if let subscription = subscriptions[id] { remove(subscription) }
+        case .marks(let topic, let exchange, let subscription, let producer):
+            nextTopic = max(nextTopic, topic)
+            nextExchange = max(nextExchange, exchange)
+            nextSubscription = max(nextSubscription, subscription)
+            producers.mark = max(producers.mark, producer)
+        }
+    }
+
+    private func route(_ exchange: ExchangeID, _ toExchange: Bool, _ target: UInt32, _ pattern: String) -> RouteBinding {
+        RouteBinding(exchange: exchange.rawValue, destination: toExchange ? .exchange(target) : .topic(target), pattern: pattern)
+    }
+
+    /// Directories of topics whose deletion was interrupted: the catalog has used up their ids and knows them no more.
+    private func removeOrphans() {
+        let entries: [DirectoryEntry]
+        do throws(StorageError) { entries = try storage.list(options.directory + "/logs") } catch { return }
+        for entry in entries where entry.isDirectory {
+            let parts = entry.name.split(separator: "-")
+            guard parts.count == 2, let id = UInt32(parts[0]), UInt32(parts[1]) != nil else { continue }
+            if id >= nextTopic {
+                // Never in the catalog, so nobody was told of it; its id is not given out again.
+                nextTopic = id + 1
+            } else if topics[TopicID(rawValue: id)] == nil {
+                removeDirectory(options.directory + "/logs/" + entry.name)
+            }
+        }
+    }
+
+    func removeDirectory(_ path: String) {
+        do throws(StorageError) {
+            for entry in try storage.list(path) where !entry.isDirectory { try storage.remove(path + "/" + entry.name) }
+            if try !storage.list(path).isEmpty { return }
+            try storage.remove(path)
+        } catch { counters.logsFailed &+= 1 }
+    }
+}

@@ -1,0 +1,356 @@
+internal import Bytes
+internal import Containers
+internal import Routing
+package import SegmentLog
+
+/// Topics, subscriptions, exchanges: the state machine of one shard.
+///
+/// It takes requests, completions of the storage and the time; it yields effects. Used on one thread, it never waits except in `init`
+/// and `shutDown`. Its facets: `+Publishing`, `+Consuming`, `+Fetching`, `+Topology`, `+Operating`, `+DeadLetters`, `+Dispatching`,
+/// `+Persistence`.
+package final class Broker {
+    package let options: Options
+    package internal(set) var counters = BrokerCounters()
+    /// What the shard is to do, in order. Drained with `takeEffects`.
+    package internal(set) var effects: [Effect] = []
+
+    let storage: any LogStorage
+    let memoryStorage = MemoryStorage()
+    var now: Now
+    var tick: UInt64 = 0
+    var isShuttingDown = false
+    /// Replaying the catalog: what happens is not to be noted again.
+    var isRestoring = false
+    var parkedFetches = 0
+
+    // Sessions and consumers
+    var sessions: [SessionID: Session] = [:]
+    var lastSession: Session?
+    var consumers: [UInt32: Consumer] = [:]
+    var nextConsumer: UInt32 = 1
+
+    // Topology
+    var topics: [TopicID: Topic] = [:]
+    var lastTopic: Topic?
+    var topicsByName: [String: Topic] = [:]
+    var exchanges: [ExchangeID: NamedExchange] = [:]
+    var exchangesByName: [String: NamedExchange] = [:]
+    var subscriptions: [SubscriptionID: Subscription] = [:]
+    let routes: RouteTable
+    var nextTopic: UInt32 = 1
+    var nextExchange: UInt32 = 1
+    var nextSubscription: UInt32 = 1
+
+    // Producers
+    var producers = ProducerTable()
+
+    // Logs
+    var partitions: [UInt32: Partition] = [:]
+    var nextLog: UInt32 = 2
+    let catalog: Partition
+    let cursors: Partition
+    var catalogState = SnapshotState()
+    var cursorState = SnapshotState()
+    /// Cursors as they were read at start, until their topic is first used.
+    var restoredCursors: [SubscriptionID: [Int32: Cursor]] = [:]
+    /// The last stop left everything as it should be.
+    var wasStoppedCleanly = true
+
+    // Work of the tick
+    var touched: [Partition] = []
+    var ready = RingQueue<Lane>()
+    var moves = RingQueue<Move>()
+    var dirtyLanes: [Lane] = []
+    var confirmations: [Confirmation] = []
+    var timers = DeadlineHeap<Timer>()
+    var isCursorWriteDue = false
+    var scratch = ByteBuffer()
+
+    struct NamedExchange {
+        var id: ExchangeID
+        var name: String
+        var kind: ExchangeKind
+    }
+
+    enum Timer {
+        case partition(Partition)
+        case lane(Lane)
+        case fetch(ParkedFetch)
+        case move(Move)
+        case cursors
+        case retention
+    }
+
+    /// A settlement whose durability somebody waits for.
+    struct Confirmation {
+        var lane: Lane
+        var session: SessionID
+        var request: RequestID
+    }
+
+    /// Opens what the directory holds. A damaged log of a topic is quarantined; a damaged catalog stops the start.
+    package init(options: Options, storage: any LogStorage, now: Now) throws(StartError) {
+        self.options = options
+        self.storage = storage
+        self.now = now
+        var routeOptions = RouteTable.Options()
+        routeOptions.depthLimit = options.limits.routeDepth
+        routes = RouteTable(routeOptions)
+        catalog = Partition(
+            id: PartitionID(topic: TopicID(rawValue: .max), index: 0), number: 0, directory: options.directory + "/__catalog", isMemory: false)
+        cursors = Partition(
+            id: PartitionID(topic: TopicID(rawValue: .max), index: 1), number: 1, directory: options.directory + "/__cursors", isMemory: false)
+        partitions[0] = catalog
+        partitions[1] = cursors
+        try restore()
+        timers.insert(.retention, deadline: now.instant.advanced(byNanoseconds: options.retentionCheckMilliseconds * 1_000_000).rawValue)
+    }
+
+    // MARK: Sessions
+
+    /// A session appeared.
+    package func open(_ session: SessionID) {
+        sessions[session] = Session(id: session)
+    }
+
+    /// False: the session's outbox is above its mark; nothing more is delivered to it until true.
+    package func setWritable(_ session: SessionID, _ writable: Bool) {
+        guard let session = sessions[session], session.isWritable != writable else { return }
+        session.isWritable = writable
+        guard writable else { return }
+        for consumer in session.consumers.values.sorted(by: { $0.number < $1.number }) { becameEligible(consumer) }
+    }
+
+    /// The session is gone: its consumers go, and what they had not settled is delivered again.
+    package func close(_ session: SessionID, now: Now) {
+        self.now = now
+        guard let session = sessions.removeValue(forKey: session) else { return }
+        if lastSession === session { lastSession = nil }
+        for consumer in session.consumers.values.sorted(by: { $0.number < $1.number }) { detach(consumer) }
+        session.consumers = [:]
+        for parked in session.parked where !parked.isAnswered { drop(parked) }
+        session.parked = []
+        for topic in session.replyTopics { if let topic = topics[topic] { remove(topic) } }
+    }
+
+    func session(_ id: SessionID) -> Session? {
+        if let lastSession, lastSession.id == id { return lastSession }
+        let found = sessions[id]
+        lastSession = found
+        return found
+    }
+
+    // MARK: Requests
+
+    /// Carries out what a session asks. Ranges in the request lie in `input`, which is only read during the call.
+    package func perform(_ request: Request, _ id: RequestID, from session: SessionID, input: RawSpan, now: Now) {
+        self.now = now
+        counters.requests &+= 1
+        guard let session = self.session(session) else { return }
+        do throws(BrokerError) {
+            if isShuttingDown { throw BrokerError(.shuttingDown, "the broker is shutting down") }
+            switch request {
+            case .append(let append): try self.append(append, id, session, input)
+            case .startProducer(let producer, let epoch): try startProducer(producer, epoch, id, session)
+            case .fetch(let fetch): try self.fetch(fetch, id, session)
+            case .findOffset(let topic, let partition, let position): try findOffset(topic, partition, position, id, session)
+            case .subscribe(let subscribe): try self.subscribe(subscribe, id, session)
+            case .unsubscribe(let consumer): try unsubscribe(consumer, id, session)
+            case .credit(let consumer, let messages, let bytes): addCredit(consumer, messages, bytes, session)
+            case .settle(let settle): try self.settle(settle, id, session)
+            case .extendLease(let consumer, let partition, let first, let last, let milliseconds):
+                try extendLease(consumer, partition, first, last, milliseconds, id, session)
+            case .seek(let topic, let subscription, let position): try seek(topic, subscription, position, id, session)
+            case .deleteSubscription(let topic, let name): try deleteSubscription(topic, name, id, session)
+            case .createTopic(let name, let options): try createTopic(name, options, id, session)
+            case .createReplyTopic: try createReplyTopic(id, session)
+            case .alterTopic(let name, let change): try alterTopic(name, change, id, session)
+            case .deleteTopic(let name): try deleteTopic(name, id, session)
+            case .describeTopic(let name): respondWhenKnown(session, id, .topics([describe(try topic(named: name))]))
+            case .listTopics: respondWhenKnown(session, id, .topics(topicsByName.values.sorted { $0.name < $1.name }.map(describe)))
+            case .createExchange(let name, let kind): try createExchange(name, kind, id, session)
+            case .deleteExchange(let name): try deleteExchange(name, id, session)
+            case .bind(let binding): try bind(binding, id, session)
+            case .unbind(let binding): try unbind(binding, id, session)
+            case .listExchanges: respondWhenKnown(session, id, .exchanges(exchangesByName.values.sorted { $0.name < $1.name }.map(describe)))
+            case .findExchange(let name): respondWhenKnown(session, id, .exchanges([describe(try exchange(named: name))]))
+            case .listSubscriptions(let topic): try listSubscriptions(topic, id, session)
+            case .purge(let topic, let partition, let before): try purge(topic, partition, before, id, session)
+            case .redrive(let topic, let limit): try redrive(topic, limit, id, session)
+            case .statistics: respond(session.id, id, .statistics(statistics()))
+            }
+        } catch {
+            fail(request, id, session, error)
+        }
+    }
+
+    private func fail(_ request: Request, _ id: RequestID, _ session: Session, _ error: BrokerError) {
+        if request.isAnswered {
+            respond(session.id, id, .failed(error))
+            return
+        }
+        counters.requestsFailed &+= 1
+        switch request {
+        case .settle(let settle): effects.append(.notify(session.id, settle.consumer, .settleFailed(error)))
+        default: break
+        }
+    }
+
+    func respond(_ session: SessionID, _ id: RequestID, _ response: Response) {
+        if case .failed = response { counters.requestsFailed &+= 1 }
+        effects.append(.respond(session, id, response))
+    }
+
+    /// Moves the effects to `taken`, which is empty; both arrays keep their memory.
+    package func takeEffects(into taken: inout [Effect]) {
+        swap(&taken, &effects)
+    }
+
+    package func takeEffects() -> [Effect] {
+        var taken: [Effect] = []
+        swap(&taken, &effects)
+        return taken
+    }
+
+    // MARK: The tick
+
+    /// An operation of the storage has ended.
+    package func storageCompleted(_ ticket: StorageTicket, _ result: StorageResult, now: Now) {
+        self.now = now
+        guard let partition = partitions[ticket.log], let log = partition.log else { return }
+        let before = log.watermarks.flushed
+        if log.storageCompleted(ticket, result, now: now) {
+            if log.watermarks.flushed > before { counters.flushes &+= 1 }
+            logMoved(partition)
+        }
+        if log.needsTick { touch(partition) }
+        schedule(partition)
+    }
+
+    /// Writes what was appended, starts flushes, answers waiters, dispatches, runs timers.
+    package func endTick(now: Now) {
+        self.now = now
+        tick &+= 1
+        runTimers()
+        runMoves()
+        if isCursorWriteDue || !confirmations.isEmpty { writeCursors() }
+        // Answering may append again (a move resumed): those wait for the next tick.
+        var writing: [Partition] = []
+        swap(&writing, &touched)
+        for partition in writing { write(partition) }
+        dispatch()
+    }
+
+    /// When `endTick` wants to run though nothing happened.
+    package var nextDeadline: Instant {
+        if !ready.isEmpty || !touched.isEmpty || !moves.isEmpty || !confirmations.isEmpty { return now.instant }
+        return Instant(rawValue: timers.earliest)
+    }
+
+    func touch(_ partition: Partition) {
+        guard !partition.isTouched else { return }
+        partition.isTouched = true
+        touched.append(partition)
+    }
+
+    private func write(_ partition: Partition) {
+        partition.isTouched = false
+        guard let log = partition.log, !partition.isDeleted else { return }
+        log.endTick(now: now)
+        logMoved(partition)
+        schedule(partition)
+    }
+
+    /// Answers who waited for what the log has reached, and lets consumers see it.
+    func logMoved(_ partition: Partition) {
+        guard let log = partition.log else { return }
+        if let fault = log.fault {
+            logFailed(partition, fault)
+            return
+        }
+        if !log.isFlushLate(now: now.instant) {
+            while let waiter = partition.waits.untilWritten.popFirst() { complete(waiter, nil) }
+        }
+        while let waiter = partition.waits.popFlushed(log.watermarks.flushed) { complete(waiter, nil) }
+        let visible = log.visibleEnd
+        guard visible != partition.shown else { return }
+        partition.shown = visible
+        for lane in partition.lanes { makeReady(lane) }
+        if !partition.parked.isEmpty { retryFetches(partition) }
+    }
+
+    private func logFailed(_ partition: Partition, _ fault: StorageError) {
+        if !partition.isFaultKnown {
+            partition.isFaultKnown = true
+            counters.logsFailed &+= 1
+        }
+        let error = BrokerError(.storageFailed, "the log takes no more writes: \(fault)")
+        while let waiter = partition.waits.popAny() { complete(waiter, error) }
+    }
+
+    /// The log reached what the waiter needs, or failed.
+    func complete(_ waiter: Waiter, _ failure: BrokerError?) {
+        switch waiter.kind {
+        case .append(let session, let request, let appended):
+            if let failure { respond(session, request, .failed(failure)) } else { effects.append(.respond(session, request, .appended(appended))) }
+        case .part(let fanout):
+            if let failure { fanout.failure = failure }
+            fanout.remaining -= 1
+            if fanout.remaining == 0 { respond(fanout.session, fanout.request, fanout.failure.map { .failed($0) } ?? .appended(fanout.appended)) }
+        case .answer(let session, let request, let reply): respond(session, request, failure.map { .failed($0) } ?? reply.response)
+        case .attach(let consumer, let reply, let request):
+            guard !consumer.isGone else { return respond(consumer.session.id, request, .failed(BrokerError(.unknownConsumer, "gone meanwhile"))) }
+            if let failure {
+                respond(consumer.session.id, request, .failed(failure))
+                forget(consumer)
+            } else {
+                respond(consumer.session.id, request, reply.response)
+                attach(consumer)
+            }
+        case .moved(let record): moved(record, failure)
+        case .resume(let move): if failure == nil { moves.append(move) } else { retry(move) }
+        case .destroy(let gone): if failure == nil { for partition in gone { destroy(partition) } }
+        case .snapshot(let partition, let before): if failure == nil { trimSnapshot(partition, before) }
+        }
+    }
+
+    // MARK: Timers
+
+    func schedule(_ partition: Partition) {
+        guard let log = partition.log else { return }
+        let deadline = log.nextDeadline
+        guard deadline < partition.scheduled else { return }
+        partition.scheduled = deadline
+        timers.insert(.partition(partition), deadline: deadline.rawValue)
+    }
+
+    func schedule(_ lane: Lane) {
+        let deadline = lane.cursor.nextExpiry
+        guard deadline < lane.scheduled else { return }
+        lane.scheduled = deadline
+        timers.insert(.lane(lane), deadline: deadline.rawValue)
+    }
+
+    func later(_ timer: Timer, milliseconds: UInt64) {
+        timers.insert(timer, deadline: now.instant.advanced(byNanoseconds: milliseconds * 1_000_000).rawValue)
+    }
+
+    private func runTimers() {
+        while let timer = timers.popDue(now.instant.rawValue) {
+            switch timer {
+            case .partition(let partition):
+                partition.scheduled = .distantFuture
+                if !partition.isDeleted { touch(partition) }
+            case .lane(let lane):
+                lane.scheduled = .distantFuture
+                if !lane.isDetached { expireLeases(lane) }
+            case .fetch(let parked): if !parked.isAnswered { answer(parked) }
+            case .move(let move): moves.append(move)
+            case .cursors: isCursorWriteDue = true
+            case .retention:
+                applyRetention()
+                later(.retention, milliseconds: options.retentionCheckMilliseconds)
+            }
+        }
+    }
+}

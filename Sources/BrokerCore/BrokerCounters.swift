@@ -1,0 +1,55 @@
+/// What the broker counts, in plain integers of its one thread. Each limit has a counter of its name.
+package struct BrokerCounters: Sendable, Equatable {
+    package var messagesIn: UInt64 = 0
+    package var bytesIn: UInt64 = 0
+    package var requests: UInt64 = 0
+    package var requestsFailed: UInt64 = 0
+    package var duplicates: UInt64 = 0
+    package var unroutable: UInt64 = 0
+    /// Records handed to consumers, and how many of them again.
+    package var deliveries: UInt64 = 0
+    package var bytesOut: UInt64 = 0
+    package var redeliveries: UInt64 = 0
+    package var settled: UInt64 = 0
+    package var requeued: UInt64 = 0
+    package var leasesExpired: UInt64 = 0
+    package var deadLettered: UInt64 = 0
+    /// Past the delivery limit or rejected where there is no dead-letter topic.
+    package var dropped: UInt64 = 0
+    package var movesFailed: UInt64 = 0
+    package var redriven: UInt64 = 0
+    package var purged: UInt64 = 0
+    package var fetches: UInt64 = 0
+    package var fetchesParked: UInt64 = 0
+    package var flushes: UInt64 = 0
+    package var logsFailed: UInt64 = 0
+    package var cursorWrites: UInt64 = 0
+    /// Records of stored batches that could not be read.
+    package var unreadable: UInt64 = 0
+
+    package var consumersPerSession: UInt64 = 0
+    package var unsettledPerConsumer: UInt64 = 0
+    package var parkedFetches: UInt64 = 0
+    package var topics: UInt64 = 0
+    package var partitionsPerTopic: UInt64 = 0
+    package var exchanges: UInt64 = 0
+    package var bindings: UInt64 = 0
+    package var subscriptions: UInt64 = 0
+    package var producers: UInt64 = 0
+    package var nameBytes: UInt64 = 0
+    package var routingKeyBytes: UInt64 = 0
+    package var routeDepth: UInt64 = 0
+    package var settledRanges: UInt64 = 0
+
+    package init() {}
+
+    /// The limits' counters by the limits' names.
+    var limits: [(String, UInt64)] {
+        [
+            ("consumers_per_session", consumersPerSession), ("unsettled_per_consumer", unsettledPerConsumer), ("parked_fetches", parkedFetches),
+            ("topics", topics), ("partitions_per_topic", partitionsPerTopic), ("exchanges", exchanges), ("bindings", bindings),
+            ("subscriptions", subscriptions), ("producers", producers), ("name_bytes", nameBytes), ("routing_key_bytes", routingKeyBytes),
+            ("route_depth", routeDepth), ("settled_ranges", settledRanges),
+        ]
+    }
+}

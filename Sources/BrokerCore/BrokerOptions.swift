@@ -1,0 +1,44 @@
+package import SegmentLog
+
+extension Broker {
+    /// What the broker is started with; every topic may have its own where it says so.
+    package struct Options: Sendable {
+        /// Where everything is kept.
+        package var directory: String
+        /// What topics that do not say otherwise use.
+        package var log = Log.Options()
+        package var limits = Limits()
+        /// How long a queue's delivery may stay unsettled where neither topic nor subscription says.
+        package var queueLeaseMilliseconds: UInt32 = 60_000
+        /// How often a record is delivered before it is dead-lettered, where a dead-letter topic but no limit is given.
+        package var deliveryLimit: UInt16 = 20
+        /// How long a cursor may have moved before that is written.
+        package var cursorWriteMilliseconds: UInt64 = 50
+        package var retentionCheckMilliseconds: UInt64 = 5_000
+        /// After how long a dead letter that could not be stored is tried again.
+        package var moveRetryMilliseconds: UInt64 = 1_000
+        /// Bytes that one tick hands out before the shard looks at its sockets again.
+        package var dispatchBytes = 4 << 20
+        /// The most that one delivery or fetch shows (one batch may be larger).
+        package var deliveryBytes = 256 << 10
+        /// The most records of one delivery in `.records` form.
+        package var deliveryRecords: Int64 = 1_024
+        /// Records that one tick moves to dead-letter topics or back.
+        package var movesPerTick = 512
+        /// Logs opened at start; beyond it they are opened at their first use.
+        package var logsOpenedAtStart = 1_000
+
+        package init(directory: String) { self.directory = directory }
+    }
+}
+
+/// The broker cannot start: which path, and why.
+package struct StartError: Error, Sendable, CustomStringConvertible {
+    package var path: String
+    package var reason: String
+    package init(path: String, reason: String) {
+        self.path = path
+        self.reason = reason
+    }
+    package var description: String { "\(path): \(reason)" }
+}

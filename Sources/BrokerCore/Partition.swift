@@ -1,0 +1,87 @@
+internal import Containers
+internal import SegmentLog
+
+/// One log with everybody who waits on it. The broker's own logs (catalog, cursors) are partitions too.
+final class Partition {
+    let id: PartitionID
+    /// What its log's tickets carry.
+    let number: UInt32
+    let directory: String
+    let isMemory: Bool
+    /// nil until first used, and when it could not be opened.
+    var log: Log?
+    /// Why the log is not to be had.
+    var failure: BrokerError?
+    var waits = ProducerWaits()
+    var parked: [ParkedFetch] = []
+    var lanes: [Lane] = []
+    /// Appended to or completed since the last tick.
+    var isTouched = false
+    var isFaultKnown = false
+    /// For when its next tick is on the broker's timer.
+    var scheduled = Instant.distantFuture
+    /// What consumers could see when they were last told.
+    var shown = Offset.zero
+    var isDeleted = false
+    /// Cursors moved since retention last looked.
+    var isFloorMoved = false
+
+    init(id: PartitionID, number: UInt32, directory: String, isMemory: Bool) {
+        self.id = id
+        self.number = number
+        self.directory = directory
+        self.isMemory = isMemory
+    }
+
+    /// What until-acknowledged retention may not pass: the lowest place of the durable subscriptions; nil without any.
+    var acknowledgedFloor: Offset? {
+        var floor: Offset?
+        for lane in lanes where lane.subscription.isDurable { floor = min(floor ?? lane.cursor.floor, lane.cursor.floor) }
+        return floor
+    }
+}
+
+/// A fetch that waits for more bytes or for its time.
+final class ParkedFetch {
+    let session: SessionID
+    let request: RequestID
+    let fetch: Fetch
+    let partition: Partition
+    var isAnswered = false
+
+    init(session: SessionID, request: RequestID, fetch: Fetch, partition: Partition) {
+        self.session = session
+        self.request = request
+        self.fetch = fetch
+        self.partition = partition
+    }
+}
+
+/// A named, configured set of partitions.
+final class Topic {
+    let id: TopicID
+    let name: String
+    var options: TopicOptions
+    var partitions: [Partition] = []
+    /// Named subscriptions.
+    var subscriptions: [String: Subscription] = [:]
+    /// Subscriptions of one consumer each, without a name.
+    var transient: [Subscription] = []
+    /// In the catalog; reply topics are not.
+    let isPersistent: Bool
+    var isDeleted = false
+    /// Where messages without a key go in this tick.
+    var sticky: Int32 = 0
+    var stickyTick: UInt64 = 0
+
+    init(id: TopicID, name: String, options: TopicOptions, isPersistent: Bool) {
+        self.id = id
+        self.name = name
+        self.options = options
+        self.isPersistent = isPersistent
+    }
+
+    var keepsCursors: Bool { isPersistent && options.storage == .disk }
+
+    var sortedSubscriptions: [Subscription] { subscriptions.values.sorted { $0.id < $1.id } }
+}

@@ -1,0 +1,64 @@
+internal import Containers
+internal import SegmentLog
+
+/// Who waits for a log to reach an offset: publishers for their acknowledgement, changes of the catalog for theirs.
+///
+/// Two queues in order of arrival: answered once written (`none`, `interval`), or once flushed.
+struct ProducerWaits {
+    var untilWritten = RingQueue<Waiter>()
+    var untilFlushed = RingQueue<Waiter>()
+
+    var isEmpty: Bool { untilWritten.isEmpty && untilFlushed.isEmpty }
+
+    /// The next one that needs nothing beyond `flushed`.
+    mutating func popFlushed(_ flushed: Offset) -> Waiter? {
+        guard let head = untilFlushed.first, head.needed <= flushed else { return nil }
+        return untilFlushed.popFirst()
+    }
+
+    mutating func popAny() -> Waiter? { untilWritten.popFirst() ?? untilFlushed.popFirst() }
+}
+
+struct Waiter {
+    /// The log must have reached this end.
+    var needed: Offset
+    var kind: Kind
+
+    enum Kind {
+        case append(SessionID, RequestID, Appended)
+        /// One of several logs that a publish goes to.
+        case part(Fanout)
+        case answer(SessionID, RequestID, Reply)
+        /// A consumer whose new subscription is durable now.
+        case attach(Consumer, Reply, RequestID)
+        /// A record stored elsewhere, to be settled where it came from.
+        case moved(MovedRecord)
+        /// A move that waited for its destination to be made.
+        case resume(Move)
+        /// Logs whose deletion is durable.
+        case destroy([Partition])
+        /// The cursors' or the catalog's snapshot: what lies before is obsolete.
+        case snapshot(Partition, before: Offset)
+    }
+
+    /// A response that waits; a class, so that waiters stay small.
+    final class Reply {
+        let response: Response
+        init(_ response: Response) { self.response = response }
+    }
+}
+
+/// A publish that is on its way to several logs; answered when the last has it.
+final class Fanout {
+    let session: SessionID
+    let request: RequestID
+    var appended: Appended
+    var remaining = 0
+    var failure: BrokerError?
+
+    init(session: SessionID, request: RequestID, appended: Appended) {
+        self.session = session
+        self.request = request
+        self.appended = appended
+    }
+}

@@ -1,0 +1,136 @@
+internal import Containers
+internal import SegmentLog
+
+/// A cursor for each partition of a topic, the consumers attached, and which of them is served.
+final class Subscription {
+    let id: SubscriptionID
+    let name: String
+    let mode: SubscriptionMode
+    let options: SubscriptionOptions
+    unowned let topic: Topic
+    /// Kept in the catalog and in `__cursors`.
+    let isPersistent: Bool
+    var lanes: [Lane] = []
+    /// In the order in which they came; under `exclusive` the first is active.
+    var consumers: [Consumer] = []
+    /// Shared consumers that may be served, in turn.
+    var turns = RingQueue<Consumer>()
+    /// Lanes that have something and found nobody to take it.
+    var blocked: [Lane] = []
+
+    init(id: SubscriptionID, name: String, mode: SubscriptionMode, options: SubscriptionOptions, topic: Topic, isPersistent: Bool) {
+        self.id = id
+        self.name = name
+        self.mode = mode
+        self.options = options
+        self.topic = topic
+        self.isPersistent = isPersistent
+    }
+
+    /// Outlives its consumers, and holds what it has not settled.
+    var isDurable: Bool { !name.isEmpty }
+    var isShared: Bool { mode == .shared }
+
+    /// The consumer whose turn it is; nil when nobody may be served.
+    func nextConsumer() -> Consumer? {
+        guard isShared else {
+            guard let active = consumers.first, active.isEligible else { return nil }
+            return active
+        }
+        while let candidate = turns.popFirst() {
+            candidate.isInTurn = false
+            if candidate.isEligible { return candidate }
+        }
+        return nil
+    }
+
+    /// The consumer may take more: it queues for its turn.
+    func offerTurn(_ consumer: Consumer) {
+        guard isShared, !consumer.isInTurn, consumer.isEligible else { return }
+        consumer.isInTurn = true
+        turns.append(consumer)
+    }
+}
+
+/// One subscription in one partition: what the dispatcher visits.
+final class Lane {
+    unowned let subscription: Subscription
+    unowned let partition: Partition
+    var cursor: Cursor
+    /// In the ready list.
+    var isReady = false
+    var isBlocked = false
+    /// Changed since its cursor was last written.
+    var isDirty = false
+    var isDetached = false
+    /// For when its next lease is on the broker's timer.
+    var scheduled = Instant.distantFuture
+    /// The batch that runs of records are taken from, and where the last run ended.
+    var batch: BatchView?
+    var place: RecordPlace?
+
+    init(subscription: Subscription, partition: Partition, cursor: Cursor) {
+        self.subscription = subscription
+        self.partition = partition
+        self.cursor = cursor
+    }
+}
+
+/// One attached reader and what it may still be sent.
+final class Consumer {
+    let id: ConsumerID
+    /// Unique within the broker; what cursors know it by.
+    let number: UInt32
+    let session: Session
+    let subscription: Subscription
+    let form: DeliveryForm
+    /// Settled by being delivered.
+    let settlesItself: Bool
+    let unsettledLimit: Int64
+    var messageCredit: Int64
+    var byteCredit: Int64
+    var unsettled: Int64 = 0
+    /// Its subscription is durable, and it was told so.
+    var isAttached = false
+    var isInTurn = false
+    var isGone = false
+
+    /// So much byte credit is never used up.
+    static let unlimitedBytes = Int64.max / 2
+
+    init(_ subscribe: Subscribe, number: UInt32, session: Session, subscription: Subscription, unsettledLimit: Int64) {
+        id = subscribe.consumer
+        self.number = number
+        self.session = session
+        self.subscription = subscription
+        form = subscribe.form
+        settlesItself = subscribe.settlesItself
+        messageCredit = Int64(max(0, subscribe.messageCredit))
+        byteCredit = max(0, subscribe.byteCredit)
+        self.unsettledLimit = unsettledLimit
+    }
+
+    var isEligible: Bool { isAttached && !isGone && messageCredit > 0 && byteCredit > 0 && unsettled < unsettledLimit && session.isWritable }
+
+    func spend(records: Int64, bytes: Int) {
+        messageCredit -= records
+        if byteCredit < Consumer.unlimitedBytes { byteCredit -= Int64(bytes) }
+        if !settlesItself { unsettled += records }
+    }
+
+    func addCredit(messages: Int32, bytes: Int64) {
+        messageCredit = min(messageCredit + Int64(max(0, messages)), Int64.max / 4)
+        byteCredit = byteCredit > Consumer.unlimitedBytes - max(0, min(bytes, Consumer.unlimitedBytes)) ? Consumer.unlimitedBytes : byteCredit + max(0, bytes)
+    }
+}
+
+/// The broker's side of one connection.
+final class Session {
+    let id: SessionID
+    var isWritable = true
+    var consumers: [ConsumerID: Consumer] = [:]
+    var replyTopics: [TopicID] = []
+    var parked: [ParkedFetch] = []
+
+    init(id: SessionID) { self.id = id }
+}
