@@ -7,8 +7,8 @@ extension Frame {
         package static let type = FrameType.hello
         /// `NTAIL`, a line end as files have it that no text transfer may touch, and an end-of-file of old.
         package static let magic = UInt64(littleEndian: 0x1A0A_0D4C_4941_544E)
-        /// The least that a client may announce as its `maxFrameBytes`.
-        package static let minFrameBytes: UInt32 = 64 << 10
+        /// The least that a client may announce as its `maxFrameBytes`: what a server hands over at a time fits well.
+        package static let minFrameBytes: UInt32 = 1 << 20
 
         package var magic: UInt64
         package var oldestVersion: UInt16

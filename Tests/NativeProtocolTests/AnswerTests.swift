@@ -19,7 +19,7 @@ import Wire
         limits.frameBytes = 1 << 20
         limits.unansweredRequests = 77
         let harness = SessionHarness(limits: limits, server: ServerIdentity(name: "n", version: "9", node: 3, shards: 4))
-        harness.feed(Frame.Hello(oldestVersion: 1, newestVersion: 9, maxFrameBytes: 1 << 16, features: .max, client: "x"), correlation: 42)
+        harness.feed(Frame.Hello(oldestVersion: 1, newestVersion: 9, maxFrameBytes: 1 << 20, features: .max, client: "x"), correlation: 42)
         let welcome: Frame.Welcome? = harness.takeFrame()
         #expect(welcome?.version == 1)
         #expect(welcome?.features == 0)
@@ -97,8 +97,8 @@ import Wire
     }
 
     @Test func aDeliveryThatTheClientDoesNotTakeEndsItsConsumer() {
-        let harness = SessionHarness.open(maxFrameBytes: 1 << 16)
-        harness.deliver(delivery(.batches(slice([UInt8](repeating: 1, count: 1 << 16)))))
+        let harness = SessionHarness.open(maxFrameBytes: 1 << 20)
+        harness.deliver(delivery(.batches(slice([UInt8](repeating: 1, count: 1 << 20)))))
         let event: Frame.ConsumerEvent? = harness.takeFrame()
         #expect(event?.kind == .ended)
         #expect(event?.code == .messageTooLarge)
@@ -143,8 +143,8 @@ import Wire
         #expect(harness.takeFrames().isEmpty)
     }
 
-    @Test func aListLongerThanTheClientTakesComesInParts() throws {
-        let harness = SessionHarness.open(maxFrameBytes: 1 << 16)
+    @Test func aLongListComesInParts() throws {
+        let harness = SessionHarness.open(maxFrameBytes: 1 << 20)
         harness.feed(Frame.ListTopics(), correlation: 3)
         let topics = (0..<2_000).map { index in
             TopicDescription(id: TopicID(rawValue: UInt32(index)), name: "topic-\(index)", options: TopicOptions(), partitions: [])

@@ -114,6 +114,29 @@ import Wire
         }
     }
 
+    /// Whole frames of every type with likely fields, in any order, some of them cut: the states are fuzzed, not only the frames.
+    @Test func noSequenceOfFramesTraps() {
+        var state: UInt64 = 0x2545_F491_4F6C_DD1D
+        func next(_ limit: Int) -> Int {
+            state ^= state << 13
+            state ^= state >> 7
+            state ^= state << 17
+            return Int(state % UInt64(limit))
+        }
+        for _ in 0..<800 {
+            var stream = next(8) == 0 ? [] : HostileInputTests.hello
+            for _ in 0...next(6) {
+                let size = FrameHeader.size + next(140)
+                let declared = next(16) == 0 ? next(256) : size
+                var frame: [UInt8] = [UInt8(declared), 0, 0, 0, FrameType.allCases[next(FrameType.allCases.count)].rawValue, UInt8(next(4)), 0, 0]
+                frame += [UInt8(next(256))] + [UInt8](repeating: 0, count: 7)
+                while frame.count < size { frame.append([0, 0, UInt8(next(12)), [1, 0x7F, 0x80, 0xFE, 0xFF][next(5)]][next(4)]) }
+                stream += frame
+            }
+            fuzzSession(stream.rawSpan)
+        }
+    }
+
     private func expectEnd(_ bytes: [UInt8], _ code: ErrorCode) {
         for byByte in [false, true] {
             let harness = SessionHarness()

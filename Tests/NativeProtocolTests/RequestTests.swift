@@ -118,8 +118,8 @@ import Wire
     }
 
     @Test func aFetchAsksForNoMoreThanTheClientTakes() {
-        let harness = SessionHarness.open(maxFrameBytes: 1 << 16)
+        let harness = SessionHarness.open(maxFrameBytes: 1 << 20)
         harness.feed(Frame.Fetch(topic: 1, partition: 0, from: 0, maxBytes: .max, minBytes: .max, waitMilliseconds: 0))
-        #expect(harness.requests.first?.text.contains("maxBytes: \((1 << 16) - 64), minBytes: \((1 << 16) - 64)") == true)
+        #expect(harness.requests.first?.text.contains("maxBytes: \((1 << 20) - 64), minBytes: \((1 << 20) - 64)") == true)
     }
 }
