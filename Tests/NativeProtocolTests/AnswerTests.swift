@@ -89,7 +89,7 @@ import Wire
         let (first, second) = (frames[0].bytes, frames[1].bytes)
         let batches = try Frame.DeliverBatches.decode(frames[0].header, in: first.rawSpan, at: 0)
         let records = try Frame.DeliverRecords.decode(frames[1].header, in: second.rawSpan, at: 0)
-        let head = Frame.DeliveryHead(consumer: 1, topic: 2, partition: 3, attempt: 6, first: 4, last: 5)
+        let head = Frame.DeliveryHead(consumer: 1, topic: 2, partition: 3, attempt: 6, first: 4, last: 5, isRedelivery: true)
         #expect(batches.head == head && records.head == head)
         #expect(records.baseOffset == 20 && records.baseTimestamp == 30)
         #expect(Array(first[batches.batches.indices]) == stored)
@@ -164,6 +164,6 @@ import Wire
     private func delivery(_ content: Delivery.Content) -> Delivery {
         Delivery(
             consumer: ConsumerID(rawValue: 1), topic: TopicID(rawValue: 2), partition: 3, first: Offset(4), last: Offset(5), attempt: 6,
-            content: content)
+            isRedelivery: true, content: content)
     }
 }

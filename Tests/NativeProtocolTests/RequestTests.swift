@@ -41,7 +41,7 @@ import Wire
         encoded(
             Frame.Subscribe(
                 consumer: 9, topic: "t", name: "s", mode: .shared, start: .earliest, form: .records, messageCredit: 10, byteCredit: 1000,
-                options: Frame.SubscriptionOptions(leaseMilliseconds: 1, deliveryLimit: 2, deadLetterTopic: "d")), 9),
+                options: Frame.SubscriptionOptions(leaseMilliseconds: 1, deliveryLimit: 2, deadLetterTopic: "d"), settlesItself: true), 9),
         encoded(Frame.Credit(consumer: 9, messages: 5, bytes: 6), 0), encoded(settle, 10),
         encoded(Frame.Settle(consumer: 9, confirm: false, ranges: settle.ranges), 0),
         encoded(Frame.ExtendLease(consumer: 9, partition: 0, first: 1, last: 2, milliseconds: 3), 11),
@@ -80,6 +80,7 @@ import Wire
         for (text, names) in zip(texts[4...], ["fetch", "findOffset", "subscribe", "credit", "settle", "settle", "settle", "settle", "extendLease"]) {
             #expect(text.hasPrefix(names))
         }
+        #expect(texts[6].contains("settlesItself: true"))
         #expect(texts[14].contains("\"t\""))
         #expect(texts.last == "statistics")
         // A correlation is the id of its request; what has no answer has none.

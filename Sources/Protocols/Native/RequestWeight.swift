@@ -18,7 +18,7 @@ enum RequestWeight: UInt8 {
     init(_ type: FrameType) {
         switch type {
         case .listTopics, .listExchanges, .listSubscriptions, .statistics: self = .listing
-        case .describeTopic, .findExchange, .createTopic, .createReplyTopic, .createExchange: self = .description
+        case .describeTopic, .findExchange, .createTopic, .alterTopic, .createReplyTopic, .createExchange: self = .description
         default: self = .plain
         }
     }

@@ -64,7 +64,7 @@ extension Request {
             Subscribe(
                 consumer: ConsumerID(rawValue: frame.consumer), topic: frame.topic, name: frame.name, mode: SubscriptionMode(frame.mode),
                 start: StartPosition(frame.start), form: DeliveryForm(frame.form), messageCredit: frame.messageCredit,
-                byteCredit: frame.byteCredit, options: SubscriptionOptions(frame.options)))
+                byteCredit: frame.byteCredit, options: SubscriptionOptions(frame.options), settlesItself: frame.settlesItself))
     }
     init(_ frame: Frame.Unsubscribe) { self = .unsubscribe(ConsumerID(rawValue: frame.consumer)) }
     init(_ frame: Frame.ExtendLease) {

@@ -24,7 +24,7 @@ extension Frame.DeliveryHead {
     init(_ delivery: Delivery) {
         self.init(
             consumer: delivery.consumer.rawValue, topic: delivery.topic.rawValue, partition: delivery.partition, attempt: delivery.attempt,
-            first: delivery.first.rawValue, last: delivery.last.rawValue)
+            first: delivery.first.rawValue, last: delivery.last.rawValue, isRedelivery: delivery.isRedelivery)
     }
 }
 
