@@ -121,7 +121,7 @@ extension Log {
     /// How long the last flush took.
     package var lastFlushNanoseconds: UInt64 { flushing.lastNanoseconds }
 
-    /// Whether no operation is under way: `close` then leaves a clean log.
+    /// Whether no operation is under way. After `close`, once this holds, the log is left clean and nothing of it is open.
     package var isQuiet: Bool { background.count == 0 }
 
     private var intervalNanoseconds: UInt64 { UInt64(max(options.flushIntervalMilliseconds, 1)) &* 1_000_000 }

@@ -75,27 +75,43 @@ extension Log {
     // MARK: The end
 
     /// Writes, flushes, writes the indexes and leaves the clean-shutdown checkpoint; waits for all of it. With an operation still
-    /// under way (`isQuiet` is false) the outcome of that operation is not known, so the log is left as after a crash, for recovery
-    /// to check.
+    /// under way (`isQuiet` is false) its outcome decides whether the log is clean, so the rest follows when its completion is handed
+    /// in; a process that ends before leaves the log as after a crash, for recovery to check.
     package func close(now: Now) throws(LogError) {
         guard !isClosed else { return }
-        defer { closeFiles() }
+        if fault == nil {
+            do { try writeStaged(then: nil) } catch {
+                closeFiles()
+                throw error
+            }
+        }
+        isClosed = true
+        if isQuiet {
+            defer { closeFiles() }
+            try leaveClean()
+        } else {
+            whenQuiet { [self] in
+                try? leaveClean()
+                closeFiles()
+            }
+        }
+    }
+
+    private func leaveClean() throws(LogError) {
         if let fault { throw .storage(fault) }
         if storage.isVolatile { return }
-        try writeStaged(then: nil)
         if let preparation = toPrepare {
             // Opened and never appended to: after a clean stop everything stands as it was.
             guard preparation.cuts else { return }
             try prepareForAppend()
         }
-        guard !segments.isEmpty else { return }
+        guard let segment = active else { return }
         do throws(StorageError) {
             for segment in segments where segment.durable < segment.end {
                 if let file = segment.file { try storage.sync(file) }
+                segment.durable = segment.end
             }
             if flushing.isDirectoryDirty { try storage.syncDirectory(directory) }
-            guard isQuiet, let segment = active else { return }
-            for segment in segments { segment.durable = segment.end }
             watermarks.flushed = written
             flushing.place = LogPlace(offset: written, segment: segment, position: segment.end)
             for segment in segments where !segment.isSealed { try writeIndexFiles(of: segment) }
@@ -107,7 +123,7 @@ extension Log {
     }
 
     /// Not synced: an index file that did not reach the disk is rebuilt.
-    private func writeIndexFiles(of segment: Segment) throws(StorageError) {
+    func writeIndexFiles(of segment: Segment) throws(StorageError) {
         guard let indexes = segment.indexes else { return }
         segment.finishIndexes()
         let contents = [(LogFiles.Kind.index, indexes.offsets.encoded()), (.timeIndex, (segment.indexes ?? indexes).times.encoded())]

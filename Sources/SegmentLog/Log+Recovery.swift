@@ -23,7 +23,8 @@ extension Log {
         var hasCheckpoint = false
         for entry in entries where !entry.isDirectory {
             if entry.name == LogFiles.checkpoint { hasCheckpoint = true }
-            if entry.name.hasSuffix(".tmp") { preparation.stale.append(entry.name) }
+            // Spares and remains of replaced files.
+            if entry.name.hasSuffix(".tmp") || entry.name.hasSuffix(".new") { preparation.stale.append(entry.name) }
             guard let (base, kind) = LogFiles.parse(entry.name), kind == .log else { continue }
             bases.append(base)
             sizes[base] = entry.size

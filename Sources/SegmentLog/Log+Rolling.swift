@@ -101,7 +101,7 @@ extension Log {
 
     /// Seals the oldest segment that is full and durable.
     func sealNext() {
-        guard !storage.isVolatile, fault == nil, background.sealing == nil else { return }
+        guard !storage.isVolatile, fault == nil, !isClosed, background.sealing == nil else { return }
         guard let segment = segments.dropLast().first(where: { !$0.isSealed }), segment.durable == segment.end else { return }
         // Sealing is a convenience until the log is opened again, so a file that cannot be opened now is left as it is.
         guard let file = try? openFile(of: segment) else { return }
@@ -117,7 +117,12 @@ extension Log {
             return true
         }
         segment.isSealed = true
-        writeIndexes(of: segment)
+        if isClosed {
+            // Closing writes the indexes of what is not sealed; this one was just missed.
+            try? writeIndexFiles(of: segment)
+        } else {
+            writeIndexes(of: segment)
+        }
         // Every error of the file has had its chance to show (S9). It is opened again when it is read.
         if let file = segment.file {
             segment.file = nil

@@ -203,17 +203,19 @@ import Testing
         #expect(held.disk.openCount == 0)
     }
 
-    @Test func closingUnderAFlushLeavesAnUncleanLog() throws {
+    @Test(arguments: [true, false]) func closingUnderAFlushWaitsForItsOutcome(_ fails: Bool) throws {
         let (bench, held) = try bench(small(.group))
+        held.failsFlushes = fails
         try bench.append("a")
         bench.log.endTick(now: bench.now)
         #expect(!bench.log.isQuiet)
         try bench.log.close(now: bench.now)
-        let old = bench.log
-        while let (ticket, result) = held.nextCompletion() { _ = old.storageCompleted(ticket, result, now: bench.now) }
+        #expect(held.disk.openCount > 0)
+        complete(bench, held)
+        #expect(bench.log.isQuiet)
         #expect(held.disk.openCount == 0)
         try bench.reopen()
-        #expect(!bench.log.recovery.wasClean)
+        #expect(bench.log.recovery.wasClean == !fails)
         #expect(try bench.texts().map(\.1) == ["a"])
     }
 
