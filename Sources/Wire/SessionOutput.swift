@@ -42,7 +42,7 @@ package struct SessionOutput: ~Copyable {
         referencedBytes += slice.range.count
     }
 
-    package mutating func request(_ request: Request, id: RequestID) { requests.append((id, request)) }
+    package mutating func request(_ request: consuming Request, id: RequestID) { requests.append((id, request)) }
 
     /// The peer is to be disconnected once everything said before has been sent.
     package mutating func close() { closes = true }

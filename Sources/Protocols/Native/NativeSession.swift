@@ -208,7 +208,7 @@ package final class NativeSession: WireSession {
     }
 
     private func ask(
-        _ request: Request, _ correlation: UInt64, _ weight: RequestWeight, _ output: inout SessionOutput
+        _ request: consuming Request, _ correlation: UInt64, _ weight: RequestWeight, _ output: inout SessionOutput
     ) throws(ProtocolError) {
         guard correlation & RequestWeight.mask == 0 else {
             throw fault(.malformedFrame, "the highest byte of a correlation is not 0", &output)
@@ -225,7 +225,7 @@ package final class NativeSession: WireSession {
     }
 
     /// Asks for something whose outcome the peer does not want to hear of.
-    private func askSilently(_ request: Request, _ output: inout SessionOutput) {
+    private func askSilently(_ request: consuming Request, _ output: inout SessionOutput) {
         output.request(request, id: RequestWeight.silent.id(0))
     }
 
