@@ -36,8 +36,7 @@ extension Broker {
         let active = subscription.isShared || subscription.consumers[0] === consumer
         let response = Response.subscribed(subscription.id, active: active)
         if isNew {
-            let waiter = Waiter(needed: catalogEnd, kind: .attach(consumer, Waiter.Reply(response), id))
-            catalog.waits.untilFlushed.append(waiter)
+            waitForCatalog(.attach(consumer, Waiter.Reply(response), id))
         } else {
             respond(session.id, id, response)
             attach(consumer)
@@ -201,6 +200,10 @@ extension Broker {
             cameBack(lane, returned, .rejected)
         }
         changed(lane)
+        if lane.isStalled {
+            lane.isStalled = false
+            makeReady(lane)
+        }
         becameEligible(consumer)
         guard settle.confirm else { return }
         if lane.subscription.isPersistent {
@@ -264,7 +267,10 @@ extension Broker {
         lane.partition.isFloorMoved = true
         guard lane.subscription.isPersistent, !lane.isDirty else { return }
         lane.isDirty = true
-        if dirtyLanes.isEmpty, !isCursorWriteDue { later(.cursors, milliseconds: options.cursorWriteMilliseconds) }
+        if !isCursorTimerSet {
+            isCursorTimerSet = true
+            later(.cursors, milliseconds: options.cursorWriteMilliseconds)
+        }
         dirtyLanes.append(lane)
     }
 

@@ -70,10 +70,7 @@ extension Broker {
                 if let existing = topicsByName[name] { destination = existing } else { destination = try makeTopic(name, .queue()) }
             } catch { return retry(move) }
             // A topic that a crash could still forget takes no letters.
-            if let known = catalog.log, known.fault == nil, known.watermarks.flushed < known.watermarks.end {
-                catalog.waits.untilFlushed.append(Waiter(needed: known.watermarks.end, kind: .resume(move)))
-                return
-            }
+            if let known = catalog.log, known.fault == nil, known.watermarks.flushed < known.watermarks.end { return waitForCatalog(.resume(move)) }
         }
         while move.first <= move.last, budget > 0 {
             do throws(LogError) {

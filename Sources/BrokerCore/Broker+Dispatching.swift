@@ -41,6 +41,7 @@ extension Broker {
         guard let pending = lane.cursor.pending(below: end), pending.first < end else { return .empty }
         if lane.cursor.settledRangeCount >= options.limits.settledRanges, !pending.isRedelivery {
             counters.settledRanges &+= 1
+            lane.isStalled = true
             return .empty
         }
         guard let consumer = lane.subscription.nextConsumer() else { return .nobody }
@@ -60,8 +61,15 @@ extension Broker {
         return delivered || lane.cursor.pending(below: end) != nil ? .more : .empty
     }
 
-    private func loseBelowStart(_ lane: Lane, _ start: Offset) {
-        lane.cursor.logStarts(at: start)
+    /// The log has forgotten what lies below `start`; who had it in flight owes nothing for it any more.
+    func loseBelowStart(_ lane: Lane, _ start: Offset) {
+        var lost: [(UInt32, Int64)] = []
+        lane.cursor.logStarts(at: start) { lost.append(($0, $1)) }
+        for (number, count) in lost {
+            guard let consumer = consumers[number] else { continue }
+            consumer.unsettled -= count
+            becameEligible(consumer)
+        }
         lane.batch = nil
         changed(lane)
     }

@@ -1,3 +1,4 @@
+internal import Containers
 internal import SegmentLog
 
 // Reading without a subscription.
@@ -23,6 +24,12 @@ extension Broker {
         parkedFetches += 1
         counters.fetchesParked &+= 1
         later(.fetch(parked), milliseconds: UInt64(min(fetch.waitMilliseconds, 300_000)))
+        fetchTimers += 1
+        if fetchTimers > 4_096 + 4 * parkedFetches {
+            // Most of them were answered long before their time.
+            timers.filter { if case .fetch(let parked) = $0 { !parked.isAnswered } else { true } }
+            fetchTimers = parkedFetches
+        }
     }
 
     private func isEnough(_ fetched: Fetched, _ fetch: Fetch) -> Bool {

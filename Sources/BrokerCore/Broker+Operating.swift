@@ -45,11 +45,7 @@ extension Broker {
                 guard target > start else { continue }
                 do throws(LogError) { try log.trim(before: target) } catch { throw BrokerError(error) }
                 count += log.watermarks.start - start
-                for lane in partition.lanes {
-                    lane.cursor.logStarts(at: log.watermarks.start)
-                    lane.batch = nil
-                    changed(lane)
-                }
+                for lane in partition.lanes { loseBelowStart(lane, log.watermarks.start) }
             }
             touch(partition)
         }
@@ -73,11 +69,7 @@ extension Broker {
         let start = log.watermarks.start
         log.applyRetention(floor: floor, now: now)
         guard log.watermarks.start > start else { return }
-        for lane in partition.lanes where lane.cursor.floor < log.watermarks.start {
-            lane.cursor.logStarts(at: log.watermarks.start)
-            lane.batch = nil
-            changed(lane)
-        }
+        for lane in partition.lanes where lane.cursor.floor < log.watermarks.start { loseBelowStart(lane, log.watermarks.start) }
     }
 
     // MARK: Figures
@@ -138,6 +130,9 @@ extension Broker {
     }
 
     // MARK: The end
+
+    /// Set when the catalog's log failed: nothing can be promised any more, and the process should end.
+    package var fatalFault: StorageError? { catalog.log?.fault }
 
     /// Whether no operation of any log is under way: `shutDown` then leaves every log clean, to be opened without checks.
     package var isQuiet: Bool {

@@ -39,12 +39,17 @@ extension Broker {
         touch(partition)
     }
 
+    /// Goes on when everything that the catalog was told so far is on disk.
+    func waitForCatalog(_ kind: Waiter.Kind) {
+        catalog.waits.untilFlushed.append(Waiter(needed: catalogEnd, kind: kind))
+        touch(catalog)
+    }
+
     /// Answers when everything that the catalog was told so far is on disk.
     func respondWhenDurable(_ session: Session, _ id: RequestID, _ response: Response) {
         guard let log = catalog.log else { return }
         if log.watermarks.flushed >= log.watermarks.end, log.fault == nil { return respond(session.id, id, response) }
-        catalog.waits.untilFlushed.append(Waiter(needed: log.watermarks.end, kind: .answer(session.id, id, Waiter.Reply(response))))
-        touch(catalog)
+        waitForCatalog(.answer(session.id, id, Waiter.Reply(response)))
     }
 
     /// Descriptions wait as well: nobody learns the id of a topic that a crash could still forget.
@@ -80,7 +85,7 @@ extension Broker {
             record.encode(into: &scratch)
             appendScratch(to: catalog)
         }
-        catalog.waits.untilFlushed.append(Waiter(needed: log.watermarks.end, kind: .snapshot(catalog, before: begin)))
+        waitForCatalog(.snapshot(catalog, before: begin))
     }
 
     func trimSnapshot(_ partition: Partition, _ before: Offset) {
@@ -196,6 +201,9 @@ extension Broker {
             if var cursor = restoredCursors[id]?.removeValue(forKey: partition.id.index) {
                 cursor.restored(start: log.watermarks.start, end: log.visibleEnd, clean: wasStoppedCleanly)
                 lane.cursor = cursor
+                for range in lane.cursor.exhaust(limit: deliveryLimit(lane.subscription)) {
+                    moves.append(Move(lane: lane, first: Offset(range.lowerBound), last: Offset(range.upperBound), kind: .deadLetter(.deliveryLimit)))
+                }
             } else if lane.cursor.floor < log.watermarks.start {
                 lane.cursor.logStarts(at: log.watermarks.start)
             }
@@ -231,10 +239,13 @@ extension Broker {
         for topic in topics.values.sorted(by: { $0.id < $1.id }) { installQueue(topic) }
         producers.next = producers.mark
         producers.durableMark = producers.mark
-        for id in restoredCursors.keys.sorted() {
-            for (index, cursor) in restoredCursors[id] ?? [:] {
-                guard let lanes = subscriptions[id]?.lanes, index >= 0, Int(index) < lanes.count else { continue }
-                lanes[Int(index)].cursor = cursor
+        for subscription in subscriptions.values where subscription.isPersistent {
+            for lane in subscription.lanes {
+                // Without an entry of its own the cursor is where the subscription began, and may have been ahead of that.
+                let index = lane.partition.id.index
+                let kept = restoredCursors[subscription.id]?[index] ?? Cursor(restored: lane.cursor.floor, next: lane.cursor.floor)
+                restoredCursors[subscription.id, default: [:]][index] = kept
+                lane.cursor = kept
             }
         }
         removeOrphans()

@@ -168,18 +168,22 @@ extension Broker {
             // Whatever is left of its files goes with the orphans.
             for partition in topic.partitions { partitions[partition.number] = nil }
         } else if topic.isPersistent {
-            catalog.waits.untilFlushed.append(Waiter(needed: catalogEnd, kind: .destroy(topic.partitions)))
+            waitForCatalog(.destroy(topic.partitions))
         } else {
             for partition in topic.partitions { destroy(partition) }
         }
     }
 
     func destroy(_ partition: Partition) {
-        if let log = partition.log {
-            log.destroy()
-        } else if !partition.isMemory {
-            removeDirectory(partition.directory)
+        guard let log = partition.log else {
+            if !partition.isMemory { removeDirectory(partition.directory) }
+            return release(partition)
         }
+        log.destroy()
+        if log.isQuiet { release(partition) }
+    }
+
+    func release(_ partition: Partition) {
         partition.log = nil
         partitions[partition.number] = nil
     }
@@ -276,11 +280,21 @@ extension Broker {
 
     // MARK: Descriptions
 
+    /// Who asks by name sees the logs as they are: those not used yet are opened for it.
+    func describeTopic(_ name: String, _ id: RequestID, _ session: Session) throws(BrokerError) {
+        let topic = try topic(named: name)
+        for partition in topic.partitions {
+            // A failure is part of the description.
+            do throws(BrokerError) { _ = try openLog(partition) } catch { continue }
+        }
+        respondWhenKnown(session, id, .topics([describe(topic)]))
+    }
+
     func describe(_ topic: Topic) -> TopicDescription {
         var described: [PartitionDescription] = []
         for partition in topic.partitions {
             var text = partition.failure?.text
-            // Only somebody who asks by name opens the log; a list of ten thousand topics opens none.
+            // A list of ten thousand topics opens no log.
             if let log = partition.log {
                 if let fault = log.fault { text = fault.description }
                 described.append(

@@ -22,6 +22,8 @@ package final class Broker {
     /// Replaying the catalog: what happens is not to be noted again.
     var isRestoring = false
     var parkedFetches = 0
+    /// Timers of fetches, answered ones included.
+    var fetchTimers = 0
 
     // Sessions and consumers
     var sessions: [SessionID: Session] = [:]
@@ -64,6 +66,7 @@ package final class Broker {
     var confirmations: [Confirmation] = []
     var timers = DeadlineHeap<Timer>()
     var isCursorWriteDue = false
+    var isCursorTimerSet = false
     var scratch = ByteBuffer()
 
     struct NamedExchange {
@@ -166,7 +169,7 @@ package final class Broker {
             case .createReplyTopic: try createReplyTopic(id, session)
             case .alterTopic(let name, let change): try alterTopic(name, change, id, session)
             case .deleteTopic(let name): try deleteTopic(name, id, session)
-            case .describeTopic(let name): respondWhenKnown(session, id, .topics([describe(try topic(named: name))]))
+            case .describeTopic(let name): try describeTopic(name, id, session)
             case .listTopics: respondWhenKnown(session, id, .topics(topicsByName.values.sorted { $0.name < $1.name }.map(describe)))
             case .createExchange(let name, let kind): try createExchange(name, kind, id, session)
             case .deleteExchange(let name): try deleteExchange(name, id, session)
@@ -218,6 +221,12 @@ package final class Broker {
     package func storageCompleted(_ ticket: StorageTicket, _ result: StorageResult, now: Now) {
         self.now = now
         guard let partition = partitions[ticket.log], let log = partition.log else { return }
+        if partition.isDeleted {
+            // A deleted log still gets its completions, so that it can close its files.
+            _ = log.storageCompleted(ticket, result, now: now)
+            if log.isQuiet { release(partition) }
+            return
+        }
         let before = log.watermarks.flushed
         if log.storageCompleted(ticket, result, now: now) {
             if log.watermarks.flushed > before { counters.flushes &+= 1 }
@@ -344,9 +353,13 @@ package final class Broker {
             case .lane(let lane):
                 lane.scheduled = .distantFuture
                 if !lane.isDetached { expireLeases(lane) }
-            case .fetch(let parked): if !parked.isAnswered { answer(parked) }
+            case .fetch(let parked):
+                fetchTimers -= 1
+                if !parked.isAnswered { answer(parked) }
             case .move(let move): moves.append(move)
-            case .cursors: isCursorWriteDue = true
+            case .cursors:
+                isCursorTimerSet = false
+                isCursorWriteDue = true
             case .retention:
                 applyRetention()
                 later(.retention, milliseconds: options.retentionCheckMilliseconds)

@@ -217,9 +217,10 @@ package struct Cursor {
     }
 
     /// The log has forgotten what lies below `start`.
-    package mutating func logStarts(at start: Offset) {
+    /// `lost` names the consumers that had something there in flight, and how many records.
+    package mutating func logStarts(at start: Offset, _ lost: (UInt32, Int64) -> Void = { _, _ in }) {
         guard start > floor else { return }
-        inFlight.removeAll(below: start.rawValue)
+        inFlight.cut(.min, start.rawValue &- 1) { lost($0.consumer, $0.length) }
         redelivery.removeAll(below: start.rawValue)
         settled.removeAll(below: start.rawValue)
         floor = start
@@ -304,6 +305,17 @@ package struct Cursor {
             at = stop
         }
         for range in open { redelivery.insert(Redelivery(first: range.lowerBound, last: range.upperBound, attempts: 0)) { $0.attempts == $1.attempts } }
+    }
+
+    /// Hands to the broker what has used up its attempts already: it was on its way elsewhere when the cursor was written.
+    package mutating func exhaust(limit: Int32) -> [ClosedRange<Int64>] {
+        guard limit > 0 else { return [] }
+        var spent: [Redelivery] = []
+        redelivery.cut(.min, .max, where: { $0.attempts >= limit }) { spent.append($0) }
+        for run in spent {
+            hold(InFlight(first: run.first, last: run.last, consumer: Cursor.broker, attempt: run.attempts, deadline: .distantFuture))
+        }
+        return spent.map { $0.first...$0.last }
     }
 
     private func settledRun(atOrAfter number: Int64) -> RangeSet.Range? { settled.run(atOrAfter: number) }

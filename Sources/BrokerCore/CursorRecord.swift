@@ -31,7 +31,11 @@ struct CursorRecord {
         }
         var tried: [Cursor.Redelivery] = []
         cursor.redelivery.forEach { if $0.attempts > 0 { tried.append($0) } }
-        cursor.inFlight.forEach { if $0.attempt > 1 { tried.append(Cursor.Redelivery(first: $0.first, last: $0.last, attempts: $0.attempt - 1)) } }
+        cursor.inFlight.forEach { run in
+            // What the broker is moving away has had its last attempt; what a consumer holds may still succeed.
+            let attempts = run.consumer == Cursor.broker ? run.attempt : run.attempt - 1
+            if attempts > 0 { tried.append(Cursor.Redelivery(first: run.first, last: run.last, attempts: attempts)) }
+        }
         tried.sort { $0.first < $1.first }
         bytes.append(varInt: Int64(tried.count))
         at = cursor.floor.rawValue

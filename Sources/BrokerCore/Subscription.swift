@@ -63,6 +63,8 @@ final class Lane {
     /// Changed since its cursor was last written.
     var isDirty = false
     var isDetached = false
+    /// Has more holes above its floor than the limit allows: nothing new until some are filled.
+    var isStalled = false
     /// For when its next lease is on the broker's timer.
     var scheduled = Instant.distantFuture
     /// The batch that runs of records are taken from, and where the last run ended.

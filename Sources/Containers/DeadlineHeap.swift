@@ -38,6 +38,12 @@ package struct DeadlineHeap<Element> {
         }
     }
 
+    /// Keeps the entries that `keep` accepts.
+    @inlinable package mutating func filter(_ keep: (Element) -> Bool) {
+        // A sorted array is a heap.
+        entries = entries.filter { keep($0.element) }.sorted { $0.isBefore($1) }
+    }
+
     /// Takes the earliest entry when it is due at `now`.
     @inlinable package mutating func popDue(_ now: UInt64) -> Element? {
         guard let head = entries.first, head.deadline <= now else { return nil }

@@ -36,6 +36,8 @@ final class Harness {
             broker.shutDown(now: now)
             take()
         }
+        // What the old process had asked for is answered to nobody.
+        while storage.nextCompletion() != nil {}
         deliveries = []
         events = []
         broker = try Broker(options: options, storage: storage, now: now)
