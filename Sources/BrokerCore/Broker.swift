@@ -56,7 +56,7 @@ package final class Broker {
     /// Cursors as they were read at start, until their topic is first used.
     var restoredCursors: [SubscriptionID: [Int32: Cursor]] = [:]
     /// The last stop left everything as it should be.
-    var wasStoppedCleanly = true
+    package internal(set) var wasStoppedCleanly = true
 
     // Work of the tick
     var touched: [Partition] = []
@@ -135,6 +135,9 @@ package final class Broker {
         session.parked = []
         for topic in session.replyTopics { if let topic = topics[topic] { remove(topic) } }
     }
+
+    /// How many topics there are.
+    package var topicCount: Int { topics.count }
 
     func session(_ id: SessionID) -> Session? {
         if let lastSession, lastSession.id == id { return lastSession }

@@ -8,6 +8,7 @@ extension CommandList {
             Group(name: "config", summary: "Check a configuration, or show the one in force.")
         ],
         commands: [
+            .serve,
             .configCheck,
             .configPrint,
             .completion,

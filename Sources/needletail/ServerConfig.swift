@@ -37,11 +37,6 @@ struct ServerConfig: Sendable {
         var protocolName: String { type(of: wire).name }
     }
 
-    enum DriverChoice: String, CaseIterable, Sendable {
-        case auto, epoll
-        case ioUring = "io_uring"
-    }
-
     /// What defaults depend on.
     struct Surroundings: Sendable {
         var isRoot = false

@@ -1,0 +1,116 @@
+import Bytes
+import BrokerCore
+import SegmentLog
+import Wire
+
+/// One connection: its session, the input that is not yet a whole frame, and two outputs, of which one is being filled while the
+/// other is being sent.
+///
+///     open --(peer ends, protocol error, session closes)--> draining --(everything sent)--> closing --(driver: closed)--> gone
+///
+/// Owned by its shard's `ConnectionTable`. Memory in `inFlight` belongs to the driver until `sent` or `closed`.
+final class Connection {
+    let socket: SocketID
+    let peer: Peer
+    let session: any WireSession
+    private(set) var state = State.open
+    /// Bytes received that are no whole frame yet.
+    var input = ByteBuffer()
+    /// What the session is saying now.
+    var output = SessionOutput()
+    /// What the driver is sending.
+    private var inFlight = SessionOutput()
+    private var inFlightBytes = 0
+    private(set) var isSending = false
+    /// When the send in flight began; peers that take nothing for too long are disconnected.
+    private(set) var sendStarted = Instant(rawValue: 0)
+    private var regions: [MemoryRegion] = []
+
+    /// Requests that the broker has not answered yet, and the input bytes they came in.
+    var unanswered = 0
+    /// Whether the driver was told to receive.
+    var isReceiving = false
+    /// What the broker was told last.
+    var isWritable = true
+    /// Whether this connection is in the shard's list of those with something to send.
+    var isListed = false
+    var lastActive: Instant
+
+    enum State { case open, draining, closing }
+
+    init(socket: SocketID, peer: Peer, session: any WireSession, now: Instant) {
+        self.socket = socket
+        self.peer = peer
+        self.session = session
+        lastActive = now
+    }
+
+    var id: SessionID { SessionID(rawValue: socket.rawValue) }
+    /// Bytes that wait for the peer.
+    var pendingBytes: Int { inFlightBytes + output.pendingBytes }
+    var isDrained: Bool { !isSending && output.pendingBytes == 0 }
+
+    func drain() { if state == .open { state = .draining } }
+    func beginClosing() { state = .closing }
+
+    /// Gives the driver what was said since the last send, unless one is in flight.
+    func send(by driver: any Driver, at now: Instant) {
+        guard !isSending, state != .closing, output.pendingBytes > 0 else { return }
+        output.closePiece()
+        swap(&output, &inFlight)
+        inFlightBytes = inFlight.pendingBytes
+        regions.removeAll(keepingCapacity: true)
+        inFlight.appendRegions(to: &regions)
+        isSending = true
+        sendStarted = now
+        driver.send(socket, regions)
+    }
+
+    /// The driver has sent everything it was given.
+    func sent() {
+        isSending = false
+        inFlightBytes = 0
+        inFlight.clear()
+    }
+
+    /// Gives buffers back that an idle connection does not need.
+    func releaseMemory() {
+        if input.isEmpty { input.release() }
+        if !isSending {
+            inFlight.release()
+            regions = []
+        }
+        if output.pendingBytes == 0 { output.release() }
+    }
+}
+
+/// The shard's connections by slot of their socket.
+struct ConnectionTable {
+    private var slots: [Connection?] = []
+    private(set) var count = 0
+
+    /// The connection of `socket`, or nil when that one has gone and the slot is another's.
+    subscript(socket: SocketID) -> Connection? {
+        guard socket.slot < slots.count, let found = slots[socket.slot], found.socket == socket else { return nil }
+        return found
+    }
+
+    subscript(session: SessionID) -> Connection? { self[SocketID(rawValue: session.rawValue)] }
+
+    mutating func insert(_ connection: Connection) {
+        let slot = connection.socket.slot
+        while slots.count <= slot { slots.append(nil) }
+        precondition(slots[slot] == nil)
+        slots[slot] = connection
+        count += 1
+    }
+
+    mutating func remove(_ connection: Connection) {
+        precondition(slots[connection.socket.slot] === connection)
+        slots[connection.socket.slot] = nil
+        count -= 1
+    }
+
+    var capacity: Int { slots.count }
+    func connection(inSlot slot: Int) -> Connection? { slot < slots.count ? slots[slot] : nil }
+}

@@ -1,0 +1,386 @@
+package import BrokerCore
+import Bytes
+package import Observability
+package import SegmentLog
+package import Wire
+
+/// One thread's share of the broker: a driver, the connections on it, and a broker core with its partitions. Made on its thread,
+/// never leaves it.
+///
+/// One pass of `run` is a *tick*:
+///
+///     poll (receive → session → broker) → broker.endTick (write, flush, dispatch) → effects (session → output) → send
+package final class Shard: DriverHandler {
+    package struct Options: Sendable {
+        /// How long to look for work before sleeping, after there was some.
+        package var spinNanoseconds: UInt64 = 0
+        package var limits = Limits()
+        package init() {}
+    }
+
+    private let options: Options
+    let driver: any Driver
+    let broker: Broker
+    private let protocols: [any WireProtocol]
+    private let commands: CommandQueue
+    private let log: LogWriter
+
+    var connections = ConnectionTable()
+    /// Connections with something to send at the end of the tick.
+    private var senders: [Connection] = []
+    private var requests: [(id: RequestID, request: Request)] = []
+    private var effects: [Effect] = []
+    package private(set) var counters = ShardCounters()
+    package let stages = StageTimes()
+    private var lastWork = Instant(rawValue: 0)
+    private var wasBusy = false
+    private var sweep = Sweep()
+    private var state = State.running
+
+    private enum State {
+        case running
+        /// Answering what is under way; at the instant everything ends whatever is left.
+        case draining(until: Instant)
+        case stopped
+    }
+
+    /// - Parameter protocols: what each listener speaks, by the listener's number.
+    package init(
+        options: Options, driver: any Driver, broker: Broker, protocols: [any WireProtocol], commands: CommandQueue, log: LogWriter
+    ) {
+        self.options = options
+        self.driver = driver
+        self.broker = broker
+        self.protocols = protocols
+        self.commands = commands
+        self.log = log
+    }
+
+    // MARK: The loop
+
+    /// Runs until a command stops the shard and everything is flushed and closed.
+    package func run() {
+        while !isStopped { tick() }
+    }
+
+    package var isStopped: Bool { if case .stopped = state { true } else { false } }
+
+    /// One pass. Waits for work at most until the next deadline of broker, sweep or drain.
+    package func tick() {
+        driver.poll(until: deadline(), self)
+        let now = driver.now
+        let isTimed = wasBusy
+        if isTimed { stages.received(since: now.instant, at: driver.readClock()) }
+        broker.endTick(now: now)
+        if isTimed { stages.appended(at: driver.readClock()) }
+        passOnEffects(now)
+        if sweep.isDue(now.instant) { sweepSome(now) }
+        sendAll(now.instant)
+        if isTimed { stages.delivered(at: driver.readClock()) }
+        if wasBusy {
+            counters.ticks += 1
+            lastWork = now.instant
+            wasBusy = false
+        }
+        if case .draining(let until) = state { drainFurther(now, until: until) }
+    }
+
+    private func deadline() -> Instant {
+        let now = driver.now.instant
+        if options.spinNanoseconds > 0, now.nanoseconds(since: lastWork) < options.spinNanoseconds { return now }
+        var next = min(broker.nextDeadline, connections.count > 0 ? sweep.next : .distantFuture)
+        if case .draining(let until) = state { next = min(next, until, now.advanced(byNanoseconds: 10_000_000)) }
+        return next
+    }
+
+    // MARK: Connections come and go
+
+    package func accepted(_ socket: SocketID, from address: String, isLocal: Bool, on listener: ListenerID) {
+        wasBusy = true
+        let now = driver.now
+        guard case .running = state else { return driver.close(socket) }
+        guard connections.count < options.limits.connections else {
+            counters.connectionsRefused += 1
+            log.warn("connection_refused", [("peer", .text(address)), ("limit", "connections"), ("connections", .init(connections.count))])
+            return driver.close(socket)
+        }
+        let peer = Peer(address: address, isLocal: isLocal, limits: options.limits)
+        let session = protocols[Int(listener.rawValue)].makeSession(peer)
+        let connection = Connection(socket: socket, peer: peer, session: session, now: now.instant)
+        connections.insert(connection)
+        counters.connectionsAccepted += 1
+        broker.open(connection.id)
+        receive(on: connection)
+    }
+
+    package func acceptFailed(_ listener: ListenerID, _ reason: String) {
+        counters.acceptFailures += 1
+        log.error("accept_failed", [("reason", .text(reason)), ("retry_after_ms", 1_000)])
+        sweep.resume(listener, after: driver.now.instant)
+    }
+
+    package func disconnected(_ socket: SocketID, _ reason: DisconnectReason) {
+        wasBusy = true
+        guard let connection = connections[socket] else { return }
+        switch reason {
+        case .ended: endSession(of: connection, reason: nil)
+        case .failed(let text):
+            endSession(of: connection, reason: text)
+            abort(connection)
+        }
+    }
+
+    package func closed(_ socket: SocketID) {
+        guard let connection = connections[socket] else { return }
+        connections.remove(connection)
+        counters.connectionsClosed += 1
+    }
+
+    /// Ends the session: the broker forgets it, what it said is still sent, then the connection is closed.
+    private func endSession(of connection: Connection, reason: String?) {
+        guard connection.state == .open else { return }
+        connection.drain()
+        broker.close(connection.id, now: driver.now)
+        stopReceiving(on: connection)
+        list(connection)
+        if let reason { log.debug("connection_broken", [("peer", .text(connection.peer.address)), ("reason", .text(reason))]) }
+    }
+
+    private func abort(_ connection: Connection) {
+        guard connection.state != .closing else { return }
+        connection.beginClosing()
+        driver.close(connection.socket)
+    }
+
+    // MARK: Bytes in
+
+    package func received(_ socket: SocketID, _ bytes: RawSpan) {
+        wasBusy = true
+        guard let connection = connections[socket], connection.state == .open else { return }
+        let now = driver.now
+        connection.lastActive = now.instant
+        counters.receives += 1
+        counters.bytesReceived += UInt64(bytes.byteCount)
+        do throws(ProtocolError) {
+            if connection.input.isEmpty {
+                let used = try consume(bytes, of: connection, now)
+                if used < bytes.byteCount {
+                    connection.input.reserve(max(connection.session.bytesWanted, bytes.byteCount - used))
+                    connection.input.append(bytes.extracting(used..<bytes.byteCount))
+                }
+            } else {
+                // A span cannot be borrowed from a class's property: the buffer is taken out and put back.
+                var input = ByteBuffer()
+                swap(&input, &connection.input)
+                input.append(bytes)
+                defer { swap(&input, &connection.input) }
+                let used = try consume(input.bytes, of: connection, now)
+                input.removeFirst(used)
+                let missing = connection.session.bytesWanted - input.count
+                if missing > 0 { input.reserve(missing) }
+            }
+        } catch {
+            fail(connection, error)
+        }
+        afterSession(connection)
+    }
+
+    /// Lets the session take whole frames off the front of `input` and carries out what it asks for, while the input stands still.
+    private func consume(_ input: RawSpan, of connection: Connection, _ now: Now) throws(ProtocolError) -> Int {
+        let used = try connection.session.receive(input, &connection.output)
+        perform(requestsOf: connection, input, now)
+        return used
+    }
+
+    private func perform(requestsOf connection: Connection, _ input: RawSpan, _ now: Now) {
+        connection.output.takeRequests(into: &requests)
+        for (id, request) in requests {
+            if request.isAnswered { connection.unanswered += 1 }
+            broker.perform(request, id, from: connection.id, input: input, now: now)
+        }
+        requests.removeAll(keepingCapacity: true)
+    }
+
+    private func fail(_ connection: Connection, _ error: ProtocolError) {
+        counters.protocolErrors += 1
+        log.warn("protocol_error", [("peer", .text(connection.peer.address)), ("kind", .text(error.kind)), ("reason", .text(error.text))])
+        endSession(of: connection, reason: nil)
+    }
+
+    /// After a session was called: something may be there to send, or to close; and both directions are held to their marks.
+    private func afterSession(_ connection: Connection) {
+        if connection.output.closes { endSession(of: connection, reason: nil) }
+        if connection.output.pendingBytes > 0 { list(connection) }
+        balance(connection)
+    }
+
+    // MARK: Effects out
+
+    private func passOnEffects(_ now: Now) {
+        broker.takeEffects(into: &effects)
+        guard !effects.isEmpty else { return }
+        wasBusy = true
+        for effect in effects {
+            switch effect {
+            case .respond(let session, let id, let response):
+                guard let connection = connections[session] else { continue }
+                connection.unanswered -= 1
+                guard connection.state == .open else { continue }
+                if case .statistics(let figures) = response {
+                    connection.session.complete(id, .statistics(figures + statistics()), &connection.output)
+                } else {
+                    connection.session.complete(id, response, &connection.output)
+                }
+                afterSession(connection)
+            case .deliver(let session, let delivery):
+                guard let connection = connections[session], connection.state == .open else { continue }
+                connection.session.deliver(delivery, &connection.output)
+                afterSession(connection)
+            case .notify(let session, let consumer, let event):
+                guard let connection = connections[session], connection.state == .open else { continue }
+                connection.session.notify(consumer, event, &connection.output)
+                afterSession(connection)
+            }
+        }
+        effects.removeAll(keepingCapacity: true)
+    }
+
+    private func list(_ connection: Connection) {
+        guard !connection.isListed else { return }
+        connection.isListed = true
+        senders.append(connection)
+    }
+
+    private func sendAll(_ now: Instant) {
+        guard !senders.isEmpty else { return }
+        for connection in senders {
+            connection.isListed = false
+            counters.bytesSent += UInt64(connection.isSending ? 0 : connection.output.pendingBytes)
+            connection.send(by: driver, at: now)
+            closeIfDrained(connection)
+        }
+        senders.removeAll(keepingCapacity: true)
+    }
+
+    package func sent(_ socket: SocketID) {
+        wasBusy = true
+        guard let connection = connections[socket] else { return }
+        connection.sent()
+        connection.lastActive = driver.now.instant
+        counters.sends += 1
+        if connection.output.pendingBytes > 0 { list(connection) }
+        balance(connection)
+        closeIfDrained(connection)
+    }
+
+    private func closeIfDrained(_ connection: Connection) {
+        if connection.state == .draining, connection.isDrained { abort(connection) }
+    }
+
+    // MARK: Back-pressure: one mechanism in both directions
+
+    /// Above its mark a connection is given no more deliveries and its input is left in the peer's socket; below half of it both
+    /// go on.
+    private func balance(_ connection: Connection) {
+        guard connection.state == .open else { return }
+        let limits = options.limits
+        let pending = connection.pendingBytes
+        if connection.isWritable, pending > limits.outboxBytes {
+            connection.isWritable = false
+            counters.outboxFull += 1
+            broker.setWritable(connection.id, false)
+        } else if !connection.isWritable, pending <= limits.outboxBytes / 2 {
+            connection.isWritable = true
+            broker.setWritable(connection.id, true)
+        }
+        if connection.isReceiving, !connection.isWritable || connection.unanswered > limits.unansweredRequests {
+            counters.receivesPaused += 1
+            stopReceiving(on: connection)
+        } else if !connection.isReceiving, connection.isWritable, connection.unanswered <= limits.unansweredRequests / 2 {
+            receive(on: connection)
+        }
+    }
+
+    private func receive(on connection: Connection) {
+        connection.isReceiving = true
+        driver.startReceiving(connection.socket)
+    }
+
+    private func stopReceiving(on connection: Connection) {
+        guard connection.isReceiving else { return }
+        connection.isReceiving = false
+        driver.stopReceiving(connection.socket)
+    }
+
+    // MARK: Storage, other threads, time
+
+    package func storageCompleted(_ ticket: StorageTicket, _ result: StorageResult) {
+        wasBusy = true
+        broker.storageCompleted(ticket, result, now: driver.now)
+    }
+
+    package func woken() {
+        for command in commands.take() {
+            switch command {
+            case .stop(let within): stop(within: within)
+            }
+        }
+    }
+
+    /// Visits a tenth of the connections every tenth of a second: deadlines, keep-alive, and memory that idle ones hold.
+    private func sweepSome(_ now: Now) {
+        for listener in sweep.listenersToResume(now.instant) { driver.resume(listener) }
+        for slot in sweep.slots(of: connections.capacity, now.instant) {
+            guard let connection = connections.connection(inSlot: slot), connection.state != .closing else { continue }
+            if connection.isSending, now.instant.nanoseconds(since: connection.sendStarted) > UInt64(options.limits.writeMilliseconds) * 1_000_000 {
+                counters.slowPeers += 1
+                log.warn("slow_peer", [("peer", .text(connection.peer.address)), ("waiting_bytes", .init(connection.pendingBytes))])
+                endSession(of: connection, reason: nil)
+                abort(connection)
+                continue
+            }
+            if connection.state == .open {
+                do throws(ProtocolError) {
+                    try connection.session.advance(to: now, &connection.output)
+                } catch {
+                    fail(connection, error)
+                }
+                afterSession(connection)
+            }
+            if now.instant.nanoseconds(since: connection.lastActive) > 1_000_000_000 { connection.releaseMemory() }
+        }
+    }
+
+    // MARK: The end
+
+    private func stop(within nanoseconds: UInt64) {
+        guard case .running = state else { return }
+        let now = driver.now
+        for listener in protocols.indices { driver.closeListener(ListenerID(rawValue: UInt32(listener))) }
+        for slot in 0..<connections.capacity {
+            guard let connection = connections.connection(inSlot: slot), connection.state == .open else { continue }
+            stopReceiving(on: connection)
+        }
+        state = .draining(until: now.instant.advanced(byNanoseconds: nanoseconds))
+    }
+
+    /// Waits until every publish is answered, says goodbye, then flushes and closes everything.
+    private func drainFurther(_ now: Now, until: Instant) {
+        let isLate = now.instant >= until
+        var isWaiting = false
+        for slot in 0..<connections.capacity {
+            guard let connection = connections.connection(inSlot: slot) else { continue }
+            if connection.state == .open, connection.unanswered == 0 || isLate {
+                connection.session.shutDown(&connection.output)
+                endSession(of: connection, reason: nil)
+            }
+            if isLate { abort(connection) }
+            isWaiting = true
+        }
+        sendAll(now.instant)
+        // One more grace period for closings when late: an operation that holds on must not hold the process.
+        guard !isWaiting || (isLate && now.instant.nanoseconds(since: until) > 1_000_000_000) else { return }
+        broker.shutDown(now: driver.now)
+        state = .stopped
+    }
+}

@@ -1,0 +1,16 @@
+/// What a shard counts; plain integers of its own thread.
+package struct ShardCounters: Sendable {
+    package var connectionsAccepted: UInt64 = 0
+    package var connectionsRefused: UInt64 = 0
+    package var connectionsClosed: UInt64 = 0
+    package var acceptFailures: UInt64 = 0
+    package var protocolErrors: UInt64 = 0
+    package var receives: UInt64 = 0
+    package var bytesReceived: UInt64 = 0
+    package var sends: UInt64 = 0
+    package var bytesSent: UInt64 = 0
+    package var outboxFull: UInt64 = 0
+    package var receivesPaused: UInt64 = 0
+    package var slowPeers: UInt64 = 0
+    package var ticks: UInt64 = 0
+}

@@ -1,0 +1,150 @@
+import BrokerCore
+import Bytes
+import ConfigFile
+import LinuxSystem
+import Observability
+import SegmentLog
+import ShardRuntime
+
+extension Command {
+    static let serve = Command(
+        path: ["serve"],
+        summary: "Run the broker.",
+        options: ServerOptions.all + [.flag("hints", "Once it runs, say what to try next.")],
+        examples: [
+            Example("needletail serve", "with good defaults"),
+            Example("needletail serve --config needletail.yaml", "as a service"),
+            Example("needletail serve --data /tmp/try --listen native=127.0.0.1:0 --durability none", "to try something; the port is printed"),
+        ],
+        notes: [
+            "Prints one line on standard output when every listener is open, and its log on standard error.",
+            "SIGTERM and SIGINT answer what is under way, flush and end within five seconds; SIGHUP reads the configuration again.",
+        ],
+        run: .onMainThread { invocation in
+            var server = try ServeCommand(invocation)
+            return try server.run()
+        })
+}
+
+/// The main thread of a broker: reads the configuration, starts the shards, then waits for signals.
+struct ServeCommand {
+    private let invocation: Invocation
+    private let log: LogWriter
+    private var config: ServerConfig
+
+    private static let signals: [Signal] = [.terminate, .interrupt, .hangUp]
+    /// What a stop may take to answer what is under way; flushing comes after.
+    private static let drainNanoseconds: UInt64 = 3_000_000_000
+
+    init(_ invocation: Invocation) throws(CommandFailure) {
+        self.invocation = invocation
+        config = try ServerOptions.config(try ServerOptions.document(invocation), invocation)
+        var options = config.log
+        options.priorityPrefix = Environment.journalReads(File.standardError, variables: invocation.environment)
+        log = LogWriter(options, clock: { Clock.realtimeMilliseconds }) { line in
+            // There is nobody left to tell when standard error fails.
+            try? File.standardError.write(line.rawSpan)
+        }
+    }
+
+    mutating func run() throws -> ExitCode {
+        // Before any thread starts, so that all inherit the mask.
+        try Signal.block(ServeCommand.signals)
+        let directory: DataDirectory
+        do throws(StorageError) {
+            directory = try DataDirectory.lock(config.dataDirectory)
+        } catch {
+            throw CommandFailure(.failure, error.description)
+        }
+        let group: ShardGroup
+        let started: ShardGroup.Started
+        do throws(StartError) {
+            group = try ShardGroup(options: options(), log: log)
+            started = try group.start()
+        } catch {
+            throw CommandFailure(.failure, "cannot start: \(error)")
+        }
+        announce(started)
+        waitForTheEnd(of: group)
+        // The lock is held until here.
+        return withExtendedLifetime(directory) { .ok }
+    }
+
+    private func options() -> ShardGroup.Options {
+        var options = ShardGroup.Options(directory: config.dataDirectory)
+        options.driver = config.driver
+        options.core = config.pinsShards ? 0 : nil
+        options.broker.log = config.topics
+        options.broker.limits = config.limits
+        options.broker.queueLeaseMilliseconds = UInt32(clamping: config.queueLease.milliseconds)
+        options.broker.deliveryLimit = UInt16(clamping: config.queueDeliveryLimit)
+        options.shard.limits = config.limits
+        options.shard.spinNanoseconds = UInt64(clamping: config.spin.nanoseconds)
+        options.listeners = config.listeners.map { ShardGroup.Listener(address: $0.address, wireProtocol: $0.wire) }
+        return options
+    }
+
+    private func announce(_ started: ShardGroup.Started) {
+        let durability = config.topics.durability
+        log.info(
+            "started",
+            [
+                ("version", .text(Program.version)), ("driver", .text(started.driver)), ("data", .text(config.dataDirectory)),
+                ("topics", .init(started.topics)), ("clean", .flag(started.wasClean)),
+                ("durability", .text(durability.name)),
+            ])
+        if !durability.waitsForFlush {
+            log.warn("weak_durability", [("durability", .text(durability.name)), ("meaning", "acknowledged messages may be lost when the machine fails")])
+        }
+        if config.listeners.contains(where: \.isRemote) {
+            log.warn("anonymous_remote", [("meaning", "anybody who can reach this broker can read, write and delete everything in it")])
+        }
+        let places = zip(config.listeners, started.addresses).map { "\($0.protocolName)=\($1)" }.joined(separator: " ")
+        invocation.console.print("needletail \(Program.version) is ready: \(places)")
+        guard invocation.has("hints") else { return }
+        let program = invocation.environment["NEEDLETAIL_BINARY"] ?? "needletail"
+        invocation.console.print(
+            """
+            Try in another terminal:
+              \(program) produce greetings --create <<< 'hello, log'
+              \(program) consume greetings --from earliest
+              \(program) queue create jobs && \(program) queue send jobs 'first job' && \(program) queue receive jobs
+            """)
+    }
+
+    private mutating func waitForTheEnd(of group: ShardGroup) {
+        while true {
+            let signal = Signal.wait(for: ServeCommand.signals, atMost: 1_000_000_000)
+            if group.hasEnded {
+                log.error("shard_ended", [("meaning", "the shard stopped by itself")])
+                return
+            }
+            log.reportSuppressed()
+            switch signal {
+            case .hangUp: reload()
+            case .terminate, .interrupt:
+                log.info("stopping", [("signal", .text(signal == .terminate ? "SIGTERM" : "SIGINT"))])
+                group.stop(within: ServeCommand.drainNanoseconds)
+                log.info("stopped")
+                log.reportSuppressed(all: true)
+                return
+            default: break
+            }
+        }
+    }
+
+    /// Takes over what can change while running; a file with faults changes nothing.
+    private mutating func reload() {
+        do throws(CommandFailure) {
+            let fresh = try ServerOptions.config(try ServerOptions.document(invocation), invocation)
+            let change = fresh.changes(from: config)
+            log.change(level: fresh.log.level, format: fresh.log.format)
+            log.info(
+                "reloaded",
+                [("changed", .text(change.live.joined(separator: ","))), ("needs_restart", .text(change.needsRestart.joined(separator: ",")))])
+            config = fresh
+        } catch {
+            log.error("reload_refused", [("reason", .text(error.message)), ("meaning", "the configuration stays as it was")])
+        }
+    }
+}
