@@ -134,4 +134,16 @@ int sys_terminal_size(int fd, int *columns, int *rows);
 /// Calls `found` with each `NAME=VALUE`.
 void sys_environment(void *context, void (*found)(void *context, const char *text));
 
+// processes.c
+/// Starts a program with standard output on a new pipe; it gets SIGTERM when the calling thread ends. `words` are its path and its
+/// arguments, each with its terminating zero; at most 63.
+int sys_spawn(const char *words, size_t size, int *process, int *output);
+int sys_kill(int process, int signal);
+/// The exit code (128 and the signal when one ended it), or -EAGAIN while it runs.
+int sys_wait(int process, int dont_wait);
+/// The unit of processor time in /proc.
+long sys_ticks_per_second(void);
+/// How late the calling thread's sleeps may end.
+int sys_set_timer_slack(uint64_t nanoseconds);
+
 #endif
