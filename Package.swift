@@ -94,7 +94,7 @@ let package = Package(
         tests("IOUring", ["LinuxSystem", "Bytes"]),
         tests("ShardRuntime", ["LinuxSystem", "SegmentLog", "Bytes"]),
         tests("NativeProtocol", ["NativeCodec", "Wire", "BrokerCore", "SegmentLog", "Bytes"]),
-        tests("needletail"),
+        tests("needletail", ["NativeCodec", "Observability", "SegmentLog", "Bytes"]),
         tests("NeedletailClient", ["NativeCodec", "SegmentLog", "Bytes", "LinuxSystem"]),
     ]
         + protocols.map {

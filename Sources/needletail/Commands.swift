@@ -5,12 +5,16 @@ extension CommandList {
         summary: "a message broker: logs, queues and pub/sub in one engine",
         version: Program.version,
         groups: [
-            Group(name: "config", summary: "Check a configuration, or show the one in force.")
+            Group(name: "config", summary: "Check a configuration, or show the one in force."),
+            Group(name: "bench", summary: "Measure a broker: throughput, latency, processor time."),
         ],
         commands: [
             .serve,
             .configCheck,
             .configPrint,
+            .benchIngest,
+            .benchStream,
+            .benchLatency,
             .completion,
         ])
 }

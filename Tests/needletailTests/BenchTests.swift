@@ -1,0 +1,62 @@
+import Bytes
+import NativeCodec
+import Observability
+import SegmentLog
+import Testing
+
+@testable import needletail
+
+/// The load generator counts what it should: a benchmark that cannot see a fault flatters.
+@Suite struct BenchTests {
+    @Test(arguments: [
+        ([0, 1, 2, 3], 4, 0, 0), ([0, 1, 3], 3, 0, 0), ([0, 1, 1, 2], 3, 1, 0), ([0, 2, 1, 3], 4, 0, 1),
+        ([0, 1, 2, 0, 1, 2], 3, 3, 0),
+        ([3, 2, 1, 0], 4, 0, 3),
+    ])
+    func theVerifierTellsLossRepetitionAndDisorderApart(_ sequences: [UInt64], received: Int, duplicated: Int, outOfOrder: Int) {
+        var verifier = BenchVerifier(producers: 2)
+        for sequence in sequences { verifier.see(producer: 1, sequence: sequence) }
+        // The other producer's messages have nothing to do with these.
+        verifier.see(producer: 0, sequence: 9)
+        let counted = [verifier.received - 1, verifier.duplicated, verifier.outOfOrder]
+        #expect(counted == [received, duplicated, outOfOrder])
+    }
+
+    @Test func theVerifierRefusesWhatNobodySent() {
+        var verifier = BenchVerifier(producers: 1)
+        verifier.see(producer: 1, sequence: 0)
+        verifier.see(producer: 0, sequence: .max)
+        let counted = [verifier.received, verifier.alien]
+        #expect(counted == [0, 2])
+    }
+
+    @Test func aPayloadHasItsSizeAndItsNumbers() throws {
+        var payload = BenchPayload(producer: 3, size: 100)
+        payload.set(sequence: 7, intended: 9)
+        var buffer = ByteBuffer()
+        payload.add(into: &buffer)
+        let count = buffer.count
+        var reader = ByteReader(buffer.bytes)
+        let producer: UInt32 = try reader.little()
+        _ = try reader.little(UInt32.self)
+        let sequence: UInt64 = try reader.little()
+        let intended: UInt64 = try reader.little()
+        #expect(count == 100 && producer == 3 && sequence == 7 && intended == 9)
+    }
+
+    @Test func theReportHasEveryPromisedKey() {
+        let settings = BenchSettings(
+            workload: .stream, server: .native, size: 100, rate: nil, seconds: 1, messages: nil, batch: 10, window: 2, durability: .group, producers: 1,
+            consumers: 1, topic: "t")
+        let result = BenchResult(
+            settings: settings, messages: 10, seconds: 2, latency: HistogramSnapshot(), acknowledged: HistogramSnapshot(), serverSeconds: 0.5, lost: 1,
+            duplicated: 0, outOfOrder: 0, echo: HistogramSnapshot(), echoPerSecond: 1)
+        let text = result.json.description
+        for key in [
+            "workload", "size", "durability", "messages", "seconds", "messages_per_s", "p50_us", "p99_us", "p999_us", "server_cpu_s_per_m", "lost",
+            "duplicated", "out_of_order", "echo_p50_us",
+        ] { #expect(text.contains("\"\(key)\":")) }
+        #expect(text.contains("\"messages_per_s\":5,") && text.contains("\"lost\":1,") && text.contains("\"server_cpu_s_per_m\":50000"))
+        #expect(!result.isFaultless)
+    }
+}
