@@ -102,7 +102,9 @@ extension Log {
         let stop = stop(at: limit, in: segment, memory)
         guard let indexes = segment.indexes else { return nil }
         let from = indexes.offsets.position(atOrBefore: offset - segment.base)
-        guard let found = findBatch(containing: offset, in: memory, from: from, to: stop.position) else {
+        // An index file has no checksum: where it leads astray the batches themselves are walked.
+        let walked = findBatch(containing: offset, in: memory, from: from, to: stop.position)
+        guard let found = walked ?? findBatch(containing: offset, in: memory, from: 0, to: stop.position) else {
             if stop.offset <= offset { return nil }
             throw .damaged(path: path(segment.base, .log), position: from, reason: "no batch with offset \(offset) follows")
         }
@@ -115,7 +117,10 @@ extension Log {
         if segment === active, limit == written { return (segment.end, written) }
         if let place = flushing.place, place.offset == limit, place.segment === segment { return (place.position, limit) }
         let from = segment.indexes?.offsets.position(atOrBefore: limit - segment.base) ?? 0
-        guard let found = findBatch(containing: limit, in: memory, from: from, to: segment.end) else { return (segment.end, min(limit, segment.next)) }
+        let walked = findBatch(containing: limit, in: memory, from: from, to: segment.end)
+        guard let found = walked ?? findBatch(containing: limit, in: memory, from: 0, to: segment.end) else {
+            return (segment.end, min(limit, segment.next))
+        }
         return (found.position, found.header.baseOffset)
     }
 

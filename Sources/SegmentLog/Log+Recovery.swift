@@ -40,10 +40,19 @@ extension Log {
         preparation.writesCheckpoint = hasCheckpoint || !bases.isEmpty
 
         // Whole segments below the start are remains of an unfinished removal.
-        let start = checkpoint?.start ?? bases.first ?? .zero
+        let start = checkpoint?.start ?? (hasCheckpoint ? bases.first ?? .zero : .zero)
         while bases.count > 1, bases[1] <= start { preparation.stale += names(of: bases.removeFirst()) }
         try checkPresence(checkpoint, bases: bases, sizes: sizes)
-        watermarks.start = max(start, bases.first ?? start)
+        if let first = bases.first, first > start {
+            // Nothing was durable yet, and later segments' names reached the disk before that of the first one.
+            for base in bases { preparation.stale += names(of: base) }
+            recovery.wasClean = false
+            recovery.truncatedAt = start
+            recovery.truncatedBytes = bases.reduce(0) { $0 + (sizes[$1] ?? 0) }
+            recovery.truncatedReason = "the first segment is missing and nothing was durable"
+            bases = []
+        }
+        watermarks.start = start
         makeSegments(bases, sizes: sizes, checkpoint: checkpoint)
 
         if let checkpoint, checkpoint.isClean, matches(checkpoint, bases, sizes) {
@@ -68,7 +77,11 @@ extension Log {
         watermarks.end = end
         written = end
         flushing.wanted = end
-        if let segment = active { flushing.place = LogPlace(offset: end, segment: segment, position: segment.end) }
+        if let segment = active {
+            flushing.place = LogPlace(offset: end, segment: segment, position: segment.end)
+            // Nothing up to here is later than the latest, wherever that one lies.
+            segment.maxTimestampOffset = max(segment.base, end - 1)
+        }
         toPrepare = preparation
     }
 
@@ -183,7 +196,7 @@ extension Log {
         }
         segments.removeSubrange(index...)
         incarnation &+= 1
-        try makeDurable(from: first, checkpoint)
+        try makeDurable(from: first)
         finishRecovery(at: end, preparation)
     }
 
@@ -193,14 +206,19 @@ extension Log {
         _ segment: Segment, from position: Int, at expected: Offset, _ checkpoint: Checkpoint?, now: Now
     ) throws(LogError) -> (fault: BatchFault, bytes: Int)? {
         do throws(StorageError) {
+            // What follows may be cut off, and then this is the segment that takes the next append.
+            segment.isSealed = false
             let file = try openFile(of: segment)
             storage.dropCache(file)
             var scanner = try SegmentScanner(file, of: storage, from: position)
             segment.end = position
             segment.durable = position
             segment.next = expected
-            segment.isSealed = false
             segment.indexes = position == 0 ? Segment.Indexes() : nil
+            if position == 0 {
+                segment.maxTimestamp = Timestamp(milliseconds: -1)
+                segment.maxTimestampOffset = segment.base
+            }
             segment.firstAppend = segment.firstAppend.rawValue < 0 ? now.time : segment.firstAppend
             segment.lastAppend = max(segment.lastAppend, now.time)
             while true {
@@ -238,13 +256,14 @@ extension Log {
     }
 
     /// What a killed process left in the system's memory becomes durable before anybody is shown it.
-    private func makeDurable(from first: Int, _ checkpoint: Checkpoint?) throws(LogError) {
+    private func makeDurable(from first: Int) throws(LogError) {
         do throws(StorageError) {
             for segment in segments[first...] where segment.end > segment.durable {
                 if let file = segment.file { try storage.sync(file) }
                 segment.durable = segment.end
             }
-            if segments.count > (checkpoint?.segments.count ?? 0) { try storage.syncDirectory(directory) }
+            // The names, too: a killed process leaves a checkpoint and segments that are seen and not yet durable.
+            try storage.syncDirectory(directory)
         } catch {
             throw .storage(error)
         }
@@ -258,6 +277,8 @@ extension Log {
         guard let preparation = toPrepare else { return }
         do throws(StorageError) {
             if segments.isEmpty { try storage.makeDirectory(directory) }
+            // What is removed was judged by the checkpoint that is seen: that one has to be durable first.
+            if !preparation.stale.isEmpty { try storage.syncDirectory(directory) }
             for name in preparation.stale { try removeIfThere(name) }
             if let segment = active {
                 try loadIndexes(of: segment)
@@ -303,7 +324,8 @@ extension Log {
         let place = flushing.place
         let first = segments.first?.base ?? watermarks.flushed
         return Checkpoint(
-            isClean: isClean, incarnation: incarnation, start: watermarks.start, durable: watermarks.flushed,
+            // Where consumers see what is not durable yet, a trim may go beyond the watermark; after a crash it is undone.
+            isClean: isClean, incarnation: incarnation, start: min(watermarks.start, watermarks.flushed), durable: watermarks.flushed,
             durableSegment: place?.segment.base ?? first, durablePosition: Int64(place?.position ?? 0), end: max(written, watermarks.flushed),
             segments: segments.map {
                 Checkpoint.SegmentRecord(
