@@ -37,6 +37,13 @@ final class SimulatedMemory {
         return unsafe [UInt8](UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count))
     }
 
+    /// Shows the bytes of `range` for the duration of a call.
+    func lend(_ range: Range<Int>, _ body: (RawSpan) -> Void) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= capacity)
+        // Safety: inside the memory, checked above; the span cannot leave the closure.
+        body(unsafe RawSpan(_unsafeStart: UnsafeRawPointer(base + range.lowerBound), byteCount: range.count))
+    }
+
     func append(_ range: Range<Int>, to buffer: inout ByteBuffer) {
         precondition(range.lowerBound >= 0 && range.upperBound <= capacity)
         // Safety: inside the memory, checked above; copied at once.
@@ -100,13 +107,6 @@ extension MemoryRegion {
         guard let source = unsafe UnsafeRawPointer(bitPattern: address) else { fatalError("a region without memory") }
         // Safety: valid by contract of `MemoryRegion`.
         return unsafe [UInt8](UnsafeRawBufferPointer(start: source, count: count))
-    }
-
-    func appended(to buffer: inout ByteBuffer) {
-        guard count > 0 else { return }
-        guard let source = unsafe UnsafeRawPointer(bitPattern: address) else { fatalError("a region without memory") }
-        // Safety: valid by contract of `MemoryRegion`; copied before the call returns.
-        unsafe buffer.append(RawSpan(_unsafeStart: source, byteCount: count))
     }
 
     var checksum: UInt32 {
