@@ -80,6 +80,7 @@ let package = Package(
 
         .executableTarget(
             name: "orders", dependencies: ["NeedletailClient"], path: "docs/examples/orders", exclude: ["README.md"], swiftSettings: settings),
+        .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "tools/simulate", swiftSettings: settings),
 
         tests("Bytes"),
         tests("ConfigFile"),

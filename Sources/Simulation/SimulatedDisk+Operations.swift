@@ -15,7 +15,7 @@ struct DiskOperation {
         case close(FileHandle)
     }
 
-    let ticket: StorageTicket
+    var ticket: StorageTicket
     let number: Int
     var steps: [Step]
     var done = 0
@@ -23,6 +23,8 @@ struct DiskOperation {
     var created: FileHandle?
     var answersHandle = false
     var isStuck = false
+    /// Nobody is told of its end.
+    var isSilent = false
     var result: StorageResult?
 }
 
@@ -37,7 +39,12 @@ extension SimulatedDisk {
         while let index = nextIndex(until: instant) {
             advance(to: operations[index].due)
             if let result = operations[index].result {
-                let operation = operations.remove(at: index)
+                var operation = operations.remove(at: index)
+                if operation.isSilent { continue }
+                if sabotage == .swapsCompletions, !operations.isEmpty {
+                    let other = random.below(operations.count)
+                    (operation.ticket, operations[other].ticket) = (operations[other].ticket, operation.ticket)
+                }
                 trace.note("completed", Int(truncatingIfNeeded: operation.ticket.rawValue), operation.done)
                 ended.append((operation.ticket, result))
             } else {
@@ -63,24 +70,32 @@ extension SimulatedDisk {
         var answersHandle = false
         switch operation {
         case .flush(let files, let directories):
-            steps = files.map { .flush($0) } + directories.map { .flushDirectory($0) }
+            let covered = sabotage == .flushesLastFileOnly ? files.suffix(1) : files[...]
+            steps = covered.map { .flush($0) } + directories.map { .flushDirectory($0) }
         case .prepare(let path, let size):
             steps = [.create(path: path, content: [], zeros: size), .flushCreated, .flushDirectory(Path.split(path).directory)]
             answersHandle = true
         case .seal(let file, let length):
             steps = [.truncate(file, length), .flush(file)]
         case .replace(let path, let content):
-            let temporary = path + ".new"
+            let temporary = path + ".tmp"
             steps = [
                 .create(path: temporary, content: content, zeros: 0), .flushCreated, .rename(from: temporary, to: path),
                 .flushDirectory(Path.split(path).directory),
             ]
+            if sabotage == .renamesBeforeFlush { steps.remove(at: 1) }
         case .remove(let files, let paths, let directory):
             steps = files.map { .close($0) } + paths.map { .remove($0) } + [.flushDirectory(directory)]
         }
         var started = DiskOperation(ticket: ticket, number: changes, steps: steps, due: now)
         started.answersHandle = answersHandle
         started.isStuck = draw { $0.chance(faults.stuck) }
+        if sabotage == .answersBeforeFlush, case .flush = operation {
+            started.isSilent = true
+            var answer = DiskOperation(ticket: ticket, number: changes, steps: [], due: now)
+            answer.result = .done
+            operations.append(answer)
+        }
         operations.append(started)
         if started.isStuck { trace.fault("stuck", "ticket \(ticket.rawValue)") }
         // A flush may take its picture at once, or as late as it ends.
@@ -131,7 +146,11 @@ extension SimulatedDisk {
         switch step {
         case .flush(let handle):
             guard let (file, path) = openFile(handle) else { throw failure("sync", "handle \(handle.rawValue)", .badHandle) }
-            try flush(file, path)
+            if sabotage == .skipsSomeFlushes, draw({ $0.chance(0.25) }) { return }
+            do { try flush(file, path) } catch {
+                guard sabotage == .retriesFailedFlush, !isDown else { throw error }
+                try flush(file, path)
+            }
         case .flushDirectory(let path):
             try flushDirectory(path)
         case .truncate(let handle, let length):
@@ -155,7 +174,8 @@ extension SimulatedDisk {
             try move(from, to: to)
         case .remove(let path):
             try begin("remove", path, metadata: true)
-            try unlink(path)
+            // A path that does not exist is passed over.
+            do { try unlink(path) } catch { if error.code != Reason.missing.rawValue { throw error } }
         case .close(let handle):
             forget(handle)
         }

@@ -12,6 +12,8 @@ package import SegmentLog
 package final class SimulatedDisk: LogStorage {
     package var faults: DiskFaults
     package let trace: Trace
+    /// A bug to be found.
+    package var sabotage: Sabotage?
     /// Virtual time; the driver (or the test) moves it with `advance`.
     package private(set) var now = Instant(nanoseconds: 0)
     /// Power is off.
@@ -19,8 +21,12 @@ package final class SimulatedDisk: LogStorage {
     /// Calls that change something, so far; what `crash(afterChanges:)` and `fail(atCall:)` count.
     package private(set) var changes = 0
     package private(set) var crashes = 0
+    /// What its user did against the contract of `LogStorage`.
+    package private(set) var violations: [Violation] = []
+    /// Writes and flushes that failed, whether or not anybody has been told.
+    package private(set) var lostWrites = 0
 
-    private(set) var random: RandomStream
+    var random: RandomStream
     private var directories: [String: DiskDirectory] = ["": DiskDirectory(path: "")]
     private var directoryOrder: [String] = [""]
     private var files: [DiskFile] = []
@@ -162,7 +168,7 @@ package final class SimulatedDisk: LogStorage {
         let open = try opened(file, "close")
         handles[Int(file.rawValue)] = nil
         trace.note("close", open.file.number)
-        if open.file.owesError {
+        if open.canWrite, open.file.owesError {
             open.file.owesError = false
             throw failure("close", open.path, .io)
         }
@@ -185,7 +191,10 @@ package final class SimulatedDisk: LogStorage {
     package func write(_ file: FileHandle, _ pieces: [MemoryRegion], at position: Int) throws(StorageError) {
         let open = try opened(file, "write")
         let total = pieces.reduce(0) { $0 + $1.count }
-        precondition(open.canWrite, "a write to \(open.path), which was opened for reading")
+        guard open.canWrite else {
+            violations.append(Violation(.contract, "a write to \(open.path), which was opened for reading"))
+            throw failure("write", open.path, .badHandle)
+        }
         precondition(position >= 0)
         // Whatever goes wrong, the system may have taken a part of it.
         let taken = random.below(total + 1)
@@ -195,9 +204,14 @@ package final class SimulatedDisk: LogStorage {
             try reserve(position + total - open.file.size, "write", open.path)
         } catch {
             if !isDown { put(pieces, of: open.file, at: position, atMost: taken) }
+            if sabotage == .hidesWriteErrors, !isDown { return }
             throw error
         }
-        put(pieces, of: open.file, at: position, atMost: total)
+        switch sabotage {
+        case .shortWrites where random.chance(0.05): put(pieces, of: open.file, at: position, atMost: taken)
+        case .misdirectsWrites where random.chance(0.05): put(pieces, of: open.file, at: position + DiskFile.sector, atMost: total)
+        default: put(pieces, of: open.file, at: position, atMost: total)
+        }
     }
 
     package func map(_ file: FileHandle, length: Int) throws(StorageError) -> SegmentMemory {
@@ -230,7 +244,7 @@ package final class SimulatedDisk: LogStorage {
     package func syncDirectory(_ path: String) throws(StorageError) { try flushDirectory(path) }
 
     package func dropCache(_ file: FileHandle) {
-        guard !isDown, let open = try? opened(file, "dropCache") else { return }
+        guard !isDown, sabotage != .keepsCache, let open = try? opened(file, "dropCache") else { return }
         trace.note("dropCache", open.file.number)
         open.file.dropCache()
     }
@@ -314,7 +328,7 @@ package final class SimulatedDisk: LogStorage {
     func flushDirectory(_ path: String) throws(StorageError) {
         try begin("syncDirectory", path, metadata: true)
         guard let directory = directories[Path.normal(path)] else { throw failure("syncDirectory", path, .missing) }
-        directory.flush()
+        if sabotage != .skipsDirectoryFlush { directory.flush() }
     }
 
     /// Counts one changing call, lets power go in it when its time has come, and draws its error.
@@ -417,6 +431,7 @@ package final class SimulatedDisk: LogStorage {
     }
 
     private func breakDown(_ file: DiskFile?, flush: Bool, sticks: Bool) {
+        lostWrites += 1
         guard sticks, let file else { return }
         file.failsFlushes = true
         if !flush { file.failsWrites = true }
@@ -428,6 +443,7 @@ package final class SimulatedDisk: LogStorage {
         guard !file.dirtySectors.isEmpty else { return }
         if random.chance(faults.writebackError) {
             trace.fault("writebackError", file.path)
+            lostWrites += 1
             file.failWriteBack(&random)
         } else {
             file.writeBack(&random)
