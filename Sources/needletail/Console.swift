@@ -7,6 +7,7 @@ struct Console: Sendable {
     var errorStyle = TextStyle.plain
     /// Whether a person looks at the output.
     var isTerminal = false
+    var errorsAreTerminal = false
     /// nil: everything is dropped (tests).
     fileprivate var output: File?
     fileprivate var errors: File?
@@ -20,7 +21,8 @@ struct Console: Sendable {
             return TextStyle(width: Terminal.size(file)?.columns ?? 80, hasColour: wantsColour)
         }
         return Console(
-            style: style(.standardOutput), errorStyle: style(.standardError), isTerminal: Terminal.isTerminal(.standardOutput), output: .standardOutput,
+            style: style(.standardOutput), errorStyle: style(.standardError), isTerminal: Terminal.isTerminal(.standardOutput),
+            errorsAreTerminal: Terminal.isTerminal(.standardError), output: .standardOutput,
             errors: .standardError)
     }
 
@@ -42,6 +44,12 @@ struct Console: Sendable {
     func complain(_ text: String) {
         let bytes = Array((text + "\n").utf8)
         // There is nobody left to tell when standard error fails.
+        try? errors?.write(bytes.rawSpan)
+    }
+
+    /// Shows `text` in place of the line of the terminal where the last one was shown.
+    func overwrite(_ text: String) {
+        let bytes = Array("\r\(text)\u{1B}[K".utf8)
         try? errors?.write(bytes.rawSpan)
     }
 }

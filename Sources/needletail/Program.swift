@@ -1,4 +1,5 @@
 import LinuxSystem
+import NeedletailClient
 
 /// The program as a whole: from its words to its exit code.
 struct Program {
@@ -47,7 +48,7 @@ struct Program {
     }
 
     private func report(_ error: any Error, _ invocation: Invocation) -> ExitCode {
-        let failure = error as? CommandFailure ?? CommandFailure(.failure, "\(error)")
+        let failure = error as? CommandFailure ?? (error as? ClientError).map { CommandFailure($0) } ?? CommandFailure(.failure, "\(error)")
         if !failure.message.isEmpty { console.complain("\(commands.program) \(invocation.command.name): \(failure.message)") }
         return failure.code
     }

@@ -1,4 +1,3 @@
-import Bytes
 import ConfigFile
 import LinuxSystem
 
@@ -35,7 +34,7 @@ enum ServerOptions {
         let named = named ?? invocation.text("config")
         guard let path = named ?? (FileSystem.exists(defaultFile) ? defaultFile : nil) else { return ConfigDocument(overlay: overlay) }
         do {
-            return ConfigDocument(try contents(of: path), path: path, overlay: overlay)
+            return ConfigDocument(try TextFile.bytes(path, most: YAMLTree.Bounds.bytes), path: path, overlay: overlay)
         } catch {
             throw CommandFailure(.configuration, "cannot read \(quoted(path)): \(error)")
         }
@@ -60,17 +59,5 @@ enum ServerOptions {
             guard invocation.has(option.name) else { return nil }
             return ConfigOverlay.Flag(name: option.flag, path: path, values: option.kind == nil ? ["true"] : invocation.texts(option.name))
         }
-    }
-
-    private static func contents(of path: String) throws(Errno) -> [UInt8] {
-        let file = try File.open(path)
-        var buffer = ByteBuffer()
-        let result = Result { () throws(Errno) in
-            // One byte more than is allowed, so that the reader of the text can say that it is too large.
-            while buffer.count <= YAMLTree.Bounds.bytes, try file.read(upTo: 64 << 10, into: &buffer) > 0 {}
-        }
-        try file.close()
-        try result.get()
-        return [UInt8](buffer.bytes)
     }
 }

@@ -21,7 +21,17 @@ final class StopSignal: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// Returns once the wish was said; at once when it was before.
+    /// Lets everybody go who waits, without the wish: their work is over.
+    func release() {
+        let waiters = state.withLock { state in
+            let waiters = state.waiters
+            state.waiters = []
+            return waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Returns once the wish was said, at once when it was before; or once nobody is to wait any more.
     func wait() async {
         await withCheckedContinuation { continuation in
             let isSet = state.withLock { state in
