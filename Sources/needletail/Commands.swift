@@ -14,7 +14,7 @@ extension CommandList {
             Group(name: "bench", summary: "Measure a broker: throughput, latency, processor time."),
         ],
         commands: [
-            .serve,
+            .serve, .doctor,
             .produce, .consume,
             .topicCreate, .topicList, .topicDescribe, .topicAlter, .topicDelete,
             .queueCreate, .queueList, .queueSend, .queueReceive, .queuePeek, .queuePurge, .queueRedrive, .queueDelete,
