@@ -95,7 +95,7 @@ let package = Package(
         tests("IOUring", ["LinuxSystem", "Bytes"]),
         tests("ShardRuntime", ["LinuxSystem", "SegmentLog", "Bytes"]),
         tests("NativeProtocol", ["NativeCodec", "Wire", "BrokerCore", "SegmentLog", "Bytes"]),
-        tests("needletail", ["NativeCodec", "Observability", "SegmentLog", "Bytes"]),
+        tests("needletail", ["NeedletailClient", "LinuxSystem", "NativeCodec", "Observability", "SegmentLog", "Bytes"]),
         tests("NeedletailClient", ["NativeCodec", "SegmentLog", "Bytes", "LinuxSystem"]),
     ]
         + protocols.map {
