@@ -39,8 +39,6 @@ package struct ErrorCode: RawRepresentable, Hashable, Sendable, CustomStringConv
     /// A frame that is not allowed now, or not from this side.
     package static let unexpectedFrame = ErrorCode(rawValue: 105)
     package static let handshakeTimeout = ErrorCode(rawValue: 106)
-    /// More unanswered requests than WELCOME allows.
-    package static let tooManyRequests = ErrorCode(rawValue: 107)
 
     /// All that this version names, in order.
     package static let named: [(code: ErrorCode, name: String)] = [
@@ -53,7 +51,7 @@ package struct ErrorCode: RawRepresentable, Hashable, Sendable, CustomStringConv
         (.unsupported, "unsupported"), (.shuttingDown, "shuttingDown"), (.unroutable, "unroutable"), (.timedOut, "timedOut"),
         (.notNative, "notNative"), (.unsupportedVersion, "unsupportedVersion"), (.malformedFrame, "malformedFrame"),
         (.frameTooLarge, "frameTooLarge"), (.unknownFrame, "unknownFrame"), (.unexpectedFrame, "unexpectedFrame"),
-        (.handshakeTimeout, "handshakeTimeout"), (.tooManyRequests, "tooManyRequests"),
+        (.handshakeTimeout, "handshakeTimeout"),
     ]
 
     package var description: String { ErrorCode.named.first { $0.code == self }?.name ?? "error \(rawValue)" }

@@ -14,7 +14,7 @@ final class Connection {
     let peer: Peer
     let session: any WireSession
     private(set) var state = State.open
-    /// Bytes received that are no whole frame yet.
+    /// Bytes received that are no whole frame yet, or that the session holds back.
     var input = ByteBuffer()
     /// What the session is saying now.
     var output = SessionOutput()
@@ -28,6 +28,8 @@ final class Connection {
 
     /// Requests that the broker has not answered yet, and the input bytes they came in.
     var unanswered = 0
+    /// Whether the session left whole frames unread.
+    var isHeld = false
     /// Whether the driver was told to receive.
     var isReceiving = false
     /// What the broker was told last.

@@ -169,16 +169,32 @@ package final class Shard: DriverHandler {
                     connection.input.append(bytes.extracting(used..<bytes.byteCount))
                 }
             } else {
-                // A span cannot be borrowed from a class's property: the buffer is taken out and put back.
-                var input = ByteBuffer()
-                swap(&input, &connection.input)
-                input.append(bytes)
-                defer { swap(&input, &connection.input) }
-                let used = try consume(input.bytes, of: connection, now)
-                input.removeFirst(used)
-                let missing = connection.session.bytesWanted - input.count
-                if missing > 0 { input.reserve(missing) }
+                try consumeJoined(bytes, of: connection, now)
             }
+        } catch {
+            fail(connection, error)
+        }
+        afterSession(connection)
+    }
+
+    /// As `consume`, of what was left before with `bytes` behind it.
+    private func consumeJoined(_ bytes: RawSpan, of connection: Connection, _ now: Now) throws(ProtocolError) {
+        // A span cannot be borrowed from a class's property: the buffer is taken out and put back.
+        var input = ByteBuffer()
+        swap(&input, &connection.input)
+        input.append(bytes)
+        defer { swap(&input, &connection.input) }
+        let used = try consume(input.bytes, of: connection, now)
+        input.removeFirst(used)
+        let missing = connection.session.bytesWanted - input.count
+        if missing > 0 { input.reserve(missing) }
+    }
+
+    /// Goes on with what a session had left unread until its requests were answered.
+    private func resume(_ connection: Connection, _ now: Now) {
+        guard connection.isHeld, !connection.session.isHolding, connection.state == .open else { return }
+        do throws(ProtocolError) {
+            try consumeJoined(RawSpan(), of: connection, now)
         } catch {
             fail(connection, error)
         }
@@ -187,8 +203,10 @@ package final class Shard: DriverHandler {
 
     /// Lets the session take whole frames off the front of `input` and carries out what it asks for, while the input stands still.
     private func consume(_ input: RawSpan, of connection: Connection, _ now: Now) throws(ProtocolError) -> Int {
+        // What was asked for in front of a fault is carried out, wherever the stream was cut.
+        defer { perform(requestsOf: connection, input, now) }
         let used = try connection.session.receive(input, &connection.output)
-        perform(requestsOf: connection, input, now)
+        connection.isHeld = connection.session.isHolding
         return used
     }
 
@@ -209,6 +227,8 @@ package final class Shard: DriverHandler {
 
     /// After a session was called: something may be there to send, or to close; and both directions are held to their marks.
     private func afterSession(_ connection: Connection) {
+        // A session may ask for something without input, such as to be rid of a consumer.
+        if !connection.output.requests.isEmpty { perform(requestsOf: connection, RawSpan(), driver.now) }
         if connection.output.closes { endSession(of: connection, reason: nil) }
         if connection.output.pendingBytes > 0 { list(connection) }
         balance(connection)
@@ -232,6 +252,7 @@ package final class Shard: DriverHandler {
                     connection.session.complete(id, response, &connection.output)
                 }
                 afterSession(connection)
+                resume(connection, now)
             case .deliver(let session, let delivery):
                 guard let connection = connections[session], connection.state == .open else { continue }
                 connection.session.deliver(delivery, &connection.output)
@@ -293,10 +314,11 @@ package final class Shard: DriverHandler {
             connection.isWritable = true
             broker.setWritable(connection.id, true)
         }
-        if connection.isReceiving, !connection.isWritable || connection.unanswered > limits.unansweredRequests {
+        // Well below the limit, so that a peer that sends without looking is slowed down before a session has to refuse it.
+        if connection.isReceiving, !connection.isWritable || connection.unanswered > limits.unansweredRequests / 2 {
             counters.receivesPaused += 1
             stopReceiving(on: connection)
-        } else if !connection.isReceiving, connection.isWritable, connection.unanswered <= limits.unansweredRequests / 2 {
+        } else if !connection.isReceiving, connection.isWritable, connection.unanswered <= limits.unansweredRequests / 4 {
             receive(on: connection)
         }
     }

@@ -14,11 +14,14 @@ package protocol WireProtocol: Sendable {
 /// The protocol side of one connection: takes bytes, answers and the time; gives bytes and requests. It never sees a socket.
 package protocol WireSession: AnyObject {
     /// Consumes whole frames from the front of `input` and answers how many bytes it used. Ranges in the requests that it makes
-    /// count from the start of `input`.
+    /// count from the start of `input`. What it asked for before it throws is meant.
     func receive(_ input: RawSpan, _ output: inout SessionOutput) throws(ProtocolError) -> Int
     /// How many bytes the frame at the front of the unconsumed input needs in all, where that is known: the connection reserves
     /// as much. 0 when unknown.
     var bytesWanted: Int { get }
+    /// Whether whole frames are left unread because too many requests are unanswered. When answers have ended that, `receive` is
+    /// called again with what was left.
+    var isHolding: Bool { get }
     func complete(_ id: RequestID, _ response: Response, _ output: inout SessionOutput)
     func deliver(_ delivery: Delivery, _ output: inout SessionOutput)
     func notify(_ consumer: ConsumerID, _ event: ConsumerEvent, _ output: inout SessionOutput)
@@ -26,6 +29,10 @@ package protocol WireSession: AnyObject {
     func advance(to now: Now, _ output: inout SessionOutput) throws(ProtocolError)
     /// The server is going down: say so in the protocol's own words.
     func shutDown(_ output: inout SessionOutput)
+}
+
+extension WireSession {
+    package var isHolding: Bool { false }
 }
 
 /// Who is at the other end.

@@ -58,11 +58,19 @@ import Wire
         harness.complete(3, .done)
         _ = harness.takeFrames()
         harness.feed(RequestTests.stream[2])
-        #expect(!harness.isClosed)
-        harness.feed(RequestTests.stream[2])
-        #expect(harness.isClosed)
-        #expect(harness.lastError() == .tooManyRequests)
+        #expect(!harness.session.isHolding)
+        for _ in 0..<3 { harness.feed(RequestTests.stream[2]) }
+        #expect(harness.session.isHolding)
         #expect(harness.requests.count == 4)
+        // What is held comes when half of the answers have, in order, and no sooner.
+        harness.complete(1, .done)
+        #expect(harness.session.isHolding)
+        harness.complete(2, .done)
+        #expect(!harness.session.isHolding)
+        harness.feed([])
+        #expect(harness.requests.count == 6)
+        #expect(harness.session.isHolding)
+        #expect(!harness.isClosed && harness.error == nil)
     }
 
     @Test func requestsForListsAreBoundedMore() {

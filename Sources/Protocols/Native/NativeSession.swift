@@ -30,6 +30,7 @@ package final class NativeSession: WireSession {
     /// Confirmed settles of several ranges: several requests, one answer.
     private var confirmations: [UInt64: Confirmation] = [:]
     package private(set) var bytesWanted = 0
+    package private(set) var isHolding = false
 
     private struct Confirmation {
         var remaining: Int
@@ -46,6 +47,7 @@ package final class NativeSession: WireSession {
     package func receive(_ input: RawSpan, _ output: inout SessionOutput) throws(ProtocolError) -> Int {
         var used = 0
         bytesWanted = 0
+        isHolding = false
         while true {
             let limit: Int
             switch state {
@@ -58,6 +60,10 @@ package final class NativeSession: WireSession {
                 bytesWanted = wanted
                 return used
             case .frame(let header):
+                guard unanswered.total < peer.limits.unansweredRequests else {
+                    isHolding = true
+                    return used
+                }
                 try take(header, in: input, at: used, &output)
                 used &+= header.size
             }
@@ -213,9 +219,6 @@ package final class NativeSession: WireSession {
         guard correlation & RequestWeight.mask == 0 else {
             throw fault(.malformedFrame, "the highest byte of a correlation is not 0", &output)
         }
-        guard unanswered.total < peer.limits.unansweredRequests else {
-            throw fault(.tooManyRequests, "\(unanswered.total) requests are unanswered, as many as are allowed", &output)
-        }
         guard unanswered.admits(weight, peer.limits) else {
             refuse(correlation, BrokerError(.limitReached, "too many requests of this kind are unanswered"), &output)
             return
@@ -245,6 +248,8 @@ package final class NativeSession: WireSession {
         let weight = RequestWeight(of: id)
         guard case .open = state, weight != .silent else { return }
         unanswered.count(weight, -1)
+        // Not at each answer: what is left unread is moved every time.
+        if isHolding && unanswered.total <= peer.limits.unansweredRequests / 2 { isHolding = false }
         let correlation = RequestWeight.correlation(of: id)
         if !confirmations.isEmpty, var confirmation = confirmations[correlation] {
             confirmation.remaining &-= 1
