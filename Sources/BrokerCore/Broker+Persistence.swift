@@ -25,8 +25,13 @@ extension Broker {
             appendScratch(to: catalog)
         }
         catalogState.entries += records.count
+    }
+
+    /// Writes the catalog anew when most of it is obsolete. Only between requests: within one, tables and catalog may differ.
+    func compactCatalog() {
+        guard !catalogState.isRunning, catalogState.entries > 1_000 else { return }
         let living = topics.count + exchanges.count + routes.bindingCount + subscriptions.count + 1
-        if !catalogState.isRunning, catalogState.entries > 1_000 + 4 * living { snapshotCatalog() }
+        if catalogState.entries > 1_000 + 4 * living { snapshotCatalog() }
     }
 
     /// The log that takes one entry of its own; what goes wrong poisons that log, and its waiters learn it.
@@ -113,7 +118,7 @@ extension Broker {
             if log.watermarks.flushed >= waiter.needed { complete(waiter, nil) } else { wait(cursors, log, waiter, .group) }
         }
         let living = subscriptions.values.reduce(into: 0) { $0 += $1.isPersistent ? $1.lanes.count : 0 }
-        if !cursorState.isRunning, cursorState.entries > 10_000 + 4 * living { snapshotCursors() }
+        if !cursorState.isRunning, cursorState.entries > options.cursorEntries + 4 * living { snapshotCursors() }
     }
 
     private func retainedTopics(_ lanes: [Lane]) -> [Topic] {

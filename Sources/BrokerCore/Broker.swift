@@ -246,6 +246,7 @@ package final class Broker {
         runTimers()
         runMoves()
         if isCursorWriteDue || !confirmations.isEmpty { writeCursors() }
+        compactCatalog()
         // Answering may append again (a move resumed): those wait for the next tick.
         var writing: [Partition] = []
         swap(&writing, &touched)

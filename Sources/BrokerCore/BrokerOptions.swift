@@ -14,6 +14,8 @@ extension Broker {
         package var deliveryLimit: UInt16 = 20
         /// How long a cursor may have moved before that is written.
         package var cursorWriteMilliseconds: UInt64 = 50
+        /// Entries of the cursors' log before it is written anew (more where more cursors live).
+        package var cursorEntries = 10_000
         package var retentionCheckMilliseconds: UInt64 = 5_000
         /// After how long a dead letter that could not be stored is tried again.
         package var moveRetryMilliseconds: UInt64 = 1_000

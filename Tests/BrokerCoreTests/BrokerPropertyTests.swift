@@ -20,7 +20,7 @@ struct BrokerPropertyTests {
         var delivery: Delivery
     }
 
-    @Test(arguments: Array(1...40) as [UInt64])
+    @Test(arguments: Array(1...30) as [UInt64])
     func everyAcknowledgedMessageEndsOnce(seed: UInt64) throws {
         var random = Random(state: seed)
         let limit: UInt16 = 3
