@@ -8,8 +8,6 @@ struct Preparation {
     var cuts = false
     /// A torn tail was found there.
     var isTorn = false
-    /// There was a log before; its checkpoint says from now on that it is in use.
-    var writesCheckpoint = false
 }
 
 // Finding out what a directory holds. Nothing is written and, after a clean stop, no segment is opened.
@@ -36,11 +34,12 @@ extension Log {
         var checkpoint: Checkpoint?
         if hasCheckpoint {
             do throws(ByteError) { checkpoint = try readCheckpoint() } catch { recovery.checkpointFault = "\(error)" }
+        } else if !bases.isEmpty {
+            recovery.checkpointFault = "missing"
         }
-        preparation.writesCheckpoint = hasCheckpoint || !bases.isEmpty
 
         // Whole segments below the start are remains of an unfinished removal.
-        let start = checkpoint?.start ?? (hasCheckpoint ? bases.first ?? .zero : .zero)
+        let start = checkpoint?.start ?? bases.first ?? .zero
         while bases.count > 1, bases[1] <= start { preparation.stale += names(of: bases.removeFirst()) }
         try checkPresence(checkpoint, bases: bases, sizes: sizes)
         if let first = bases.first, first > start {
@@ -68,7 +67,7 @@ extension Log {
         }
         recovery.wasClean = false
         preparation.cuts = true
-        try scan(checkpoint, hasCheckpoint: hasCheckpoint, &preparation, now: now)
+        try scan(checkpoint, &preparation, now: now)
     }
 
     private func finishRecovery(at end: Offset, _ preparation: Preparation) {
@@ -149,9 +148,9 @@ extension Log {
 
     // MARK: The scan after an unclean stop (S14)
 
-    private func scan(_ checkpoint: Checkpoint?, hasCheckpoint: Bool, _ preparation: inout Preparation, now: Now) throws(LogError) {
-        // A checkpoint that cannot be read leaves one thing certain: segments before the last were complete when it was begun.
-        let watermark = checkpoint?.durable ?? (hasCheckpoint ? segments.last?.base ?? .zero : .zero)
+    private func scan(_ checkpoint: Checkpoint?, _ preparation: inout Preparation, now: Now) throws(LogError) {
+        // A checkpoint that is lost or cannot be read leaves one thing certain: segments before the last were complete when it was begun.
+        let watermark = checkpoint?.durable ?? segments.last?.base ?? .zero
         producers = checkpoint?.producers ?? ProducerState()
         incarnation = checkpoint?.incarnation ?? -1
         var index = 0
@@ -289,7 +288,8 @@ extension Log {
                     try storage.sync(file)
                 }
             }
-            if preparation.writesCheckpoint { try replaceNow(LogFiles.checkpoint, checkpoint(isClean: false).encoded()) }
+            // A new log has its checkpoint before its first segment: segments without one are never taken for a log that just began.
+            if !storage.isVolatile { try replaceNow(LogFiles.checkpoint, checkpoint(isClean: false).encoded()) }
         } catch {
             fail(error)
             throw .storage(error)
