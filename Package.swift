@@ -91,6 +91,7 @@ let package = Package(
         tests("Routing", ["Bytes"]),
         tests("NativeCodec", ["Bytes"]),
         tests("SegmentLog", ["Bytes"]),
+        tests("LinuxSystem"),
         tests("RingBuffers", ["LinuxSystem"]),
         tests("IOUring", ["LinuxSystem", "Bytes"]),
         tests("ShardRuntime", ["LinuxSystem", "SegmentLog", "Bytes"]),

@@ -105,6 +105,8 @@ int sys_signals_wait(uint64_t mask, int64_t timeout_ns) {
     }
 }
 
+int sys_signal_raise(int signal) { return -pthread_kill(pthread_self(), signal); }
+
 static int limit(__rlimit_resource_t resource, uint64_t *soft, uint64_t *hard) {
     struct rlimit found;
     if (getrlimit(resource, &found) < 0) return -errno;
@@ -115,10 +117,10 @@ static int limit(__rlimit_resource_t resource, uint64_t *soft, uint64_t *hard) {
 
 int sys_limit_files(uint64_t *soft, uint64_t *hard) { return limit(RLIMIT_NOFILE, soft, hard); }
 
-int sys_raise_file_limit(void) {
+int sys_set_file_limit(uint64_t soft) {
     struct rlimit found;
     if (getrlimit(RLIMIT_NOFILE, &found) < 0) return -errno;
-    found.rlim_cur = found.rlim_max;
+    found.rlim_cur = soft < found.rlim_max ? soft : found.rlim_max;
     return setrlimit(RLIMIT_NOFILE, &found) < 0 ? -errno : 0;
 }
 

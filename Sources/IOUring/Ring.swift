@@ -71,7 +71,6 @@ package final class Ring {
     package func look() throws(Errno) {
         let pending = unsafe curing_has_pending_work(ring) != 0
         guard pending || hasUnsubmitted else { return }
-        if unsafe curing_has_overflow(ring) != 0 { overflows &+= 1 }
         try enter(wait: 0, nanoseconds: .max, minimumMicroseconds: 0, events: pending)
     }
 
@@ -87,6 +86,8 @@ package final class Ring {
     }
 
     private func enter(wait: UInt32, nanoseconds: UInt64, minimumMicroseconds: UInt32, events: Bool) throws(Errno) {
+        // Nothing is lost by it, but the completion queue is too small for what is in flight (U4).
+        if unsafe curing_has_overflow(ring) != 0 { overflows &+= 1 }
         // Safety: the ring is set up, and this is its thread.
         let result = unsafe curing_enter(ring, wait, nanoseconds, minimumMicroseconds, events ? 1 : 0)
         guard result < 0 else { return }

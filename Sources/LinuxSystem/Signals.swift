@@ -19,6 +19,9 @@ package enum Signal: Int32, Sendable, CaseIterable {
         return Signal(rawValue: sys_signals_wait(mask(signals), timeout))
     }
 
+    /// Sends a signal to the calling thread.
+    package static func raise(_ signal: Signal) throws(Errno) { try Errno.check(sys_signal_raise(signal.rawValue)) }
+
     private static func mask(_ signals: [Signal]) -> UInt64 {
         signals.reduce(0) { $0 | 1 << UInt64($1.rawValue) }
     }

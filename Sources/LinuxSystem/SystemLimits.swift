@@ -23,7 +23,9 @@ package enum SystemLimits {
     }
 
     /// Lifts the limit of open descriptors to what the system allows without asking.
-    package static func raiseFileLimit() throws(Errno) { try Errno.check(sys_raise_file_limit()) }
+    package static func raiseFileLimit() throws(Errno) { try setFileLimit(.max) }
+    /// Sets the limit of open descriptors, at most to what the system allows without asking.
+    package static func setFileLimit(_ soft: UInt64) throws(Errno) { try Errno.check(sys_set_file_limit(soft)) }
 
     /// Bytes of memory that may be locked; `.max` without limit.
     package static var lockedMemory: UInt64 {

@@ -14,6 +14,9 @@ package final class IOUringDriver: Driver {
     package var storage: any LogStorage { files }
     package var waker: any Waker { eventWaker }
 
+    /// How often completions did not fit the ring's queue: it should stay 0.
+    package var overflows: Int { ring.overflows }
+
     private let ring: Ring
     private let buffers: BufferRing
     private let features: KernelFeatures

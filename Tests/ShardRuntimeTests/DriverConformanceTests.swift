@@ -330,4 +330,40 @@ import Testing
         }
         #expect(polls < 20, "it waits instead of spinning")
     }
+
+    /// Gathering completions for a minimum time delays and batches them, and changes nothing else.
+    @Test(arguments: DriverKind.allCases)
+    func aMinimumWaitLosesNothing(_ kind: DriverKind) throws {
+        var options = DriverOptions()
+        options.minimumWaitMicroseconds = 200
+        let harness = try DriverHarness(kind, options)
+        let (peer, socket) = try harness.connected()
+        let reply = Outgoing("y")
+        for round in 1...50 {
+            try peer.sendAll("x")
+            try harness.run("receive") { harness.received[socket]?.count == round }
+            harness.driver.send(socket, [reply.region])
+            try harness.run("sent") { harness.sent[socket] == round }
+            #expect(try peer.readExactly(1).count == 1)
+        }
+        peer.close()
+    }
+
+    /// More arrivals at once than there are receive buffers: the driver runs out for a moment and loses nothing.
+    @Test(arguments: DriverKind.allCases)
+    func fewReceiveBuffersAreEnoughForEveryone(_ kind: DriverKind) throws {
+        var options = DriverOptions()
+        options.receiveBuffers = 2
+        options.receiveBufferBytes = 64
+        let harness = try DriverHarness(kind, options)
+        let address = try harness.listen()
+        let ends = try (0..<20).map { _ in try harness.connect(to: address) }
+        let content = (0..<1000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+        for end in ends { try end.peer.sendAll(content.rawSpan) }
+        try harness.run("receive") { ends.allSatisfy { harness.received[$0.socket]?.count == content.count } }
+        for end in ends {
+            #expect(harness.received[end.socket] == content)
+            end.peer.close()
+        }
+    }
 }

@@ -170,7 +170,6 @@ import Testing
         try fixture.storage.rename(deep + "/0.log", to: deep + "/1.log")
         #expect(try fixture.run(.remove(files: [file], paths: [deep + "/1.log", deep], directory: fixture.path("logs/1-0"))).isDone)
         #expect(!FileSystem.exists(deep))
-        #expect(throws: StorageError.self) { try fixture.storage.size(of: file) }
         try fixture.storage.remove(fixture.path("logs/1-0"))
         try fixture.storage.remove(fixture.path("logs/1-0"))
         let plain = try fixture.storage.open(fixture.path("plain"), .create)

@@ -121,4 +121,26 @@ import Testing
         #expect(throws: DriverError.self) { try harness.driver.listen(.unix(path: file), ListenerID(rawValue: 3)) }
         #expect(try FileSystem.status(of: file).isRegular)
     }
+
+    /// In a process of its own, because the limit is the process's.
+    @Test func withoutDescriptorsTheListenerPausesUntilThereAreSome() async {
+        await #expect(processExitsWith: .success) {
+            for kind in DriverKind.allCases {
+                let harness = try DriverHarness(kind)
+                let address = try harness.listen()
+                let peers = try (0..<3).map { _ in try Socket.make(for: address, .blocking) }
+                let before = SystemLimits.openFiles.soft
+                try SystemLimits.setFileLimit(UInt64(peers[2].descriptor) + 1)
+                for peer in peers { try peer.connect(to: address) }
+                try harness.run("refusal") { !harness.acceptFailures.isEmpty }
+                harness.settle()
+                #expect(harness.acceptFailures.count == 1, "it pauses instead of failing over and over")
+                #expect(harness.acceptFailures[0].contains("ulimit -n"))
+                try SystemLimits.setFileLimit(before)
+                harness.driver.resume(ListenerID(rawValue: 1))
+                try harness.run("accept") { harness.accepted.count == 3 }
+                for peer in peers { peer.close() }
+            }
+        }
+    }
 }

@@ -120,8 +120,10 @@ enum { SYS_SIGHUP = 1, SYS_SIGINT = 2, SYS_SIGPIPE = 13, SYS_SIGTERM = 15, SYS_S
 int sys_signals_block(uint64_t mask);
 /// Waits for one of the signals; the signal, or -EAGAIN after `timeout_ns` (below 0: no time-out).
 int sys_signals_wait(uint64_t mask, int64_t timeout_ns);
+/// Sends a signal to the calling thread.
+int sys_signal_raise(int signal);
 int sys_limit_files(uint64_t *soft, uint64_t *hard);
-int sys_raise_file_limit(void);
+int sys_set_file_limit(uint64_t soft);
 int sys_limit_locked_memory(uint64_t *soft);
 int sys_release(char *release, size_t room);
 int sys_error_text(int code, char *text, size_t room);
