@@ -24,7 +24,8 @@ def ends(connection):
 
 def claim_hostile_bytes_end_only_their_own_connection():
     with Broker() as broker:
-        broker.cli("topic", "create", "calm")
+        for name in ("calm", "prey"):
+            broker.cli("topic", "create", name)
         honest = broker.connect()
         honest.sendall(hello())
         assert read_frame(honest)[0] == 0x02
@@ -50,8 +51,8 @@ def claim_hostile_bytes_end_only_their_own_connection():
                 except ConnectionError:
                     pass
                 assert ends(connection)
-        # Mutations of a valid conversation: every byte of a few requests flipped in turn.
-        valid = hello() + frame(0x43, struct.pack("<H", 4) + b"calm", 2) + frame(0x44, b"", 3) + frame(0x52, b"", 4)
+        # Mutations of a valid conversation: every byte of a few requests flipped in turn. One of them deletes the topic it names.
+        valid = hello() + frame(0x43, struct.pack("<H", 4) + b"prey", 2) + frame(0x44, b"", 3) + frame(0x52, b"", 4)
         for at in range(len(valid)):
             data = bytearray(valid)
             data[at] ^= 1 << (at % 8)

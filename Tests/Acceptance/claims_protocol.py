@@ -253,10 +253,10 @@ def claim_protocol_a_fault_ends_the_connection_and_says_why():
 
 
 def claim_protocol_is_spoken_over_a_unix_socket():
-    with Broker() as broker:
-        pass
-    path = broker.home.parent / f"{broker.home.name}.socket"
-    with Broker("--listen", f"native=unix:{path}") as broker:
+    broker = Broker()
+    path = broker.home / "socket"
+    broker.flags = ("--listen", f"native=unix:{path}")
+    with broker:
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(str(path))
         with Native(connection) as local, connect(broker) as remote:
