@@ -8,7 +8,7 @@ import Testing
 @Suite struct OutputTests {
     @Test(
         arguments: [
-            (.text, false, "a\u{1B}b\n\u{FFFD}\n"), (.text, true, "a\u{FFFD}b\n\u{FFFD}\n"), (.raw, true, "a\u{1B}b\u{FFFD}"),
+            (.text, false, "a\u{1B}b\n\u{FFFD}\n"), (.text, true, "a\u{FFFD}b\n\u{FFFD}\n"), (.raw, true, "a\u{1B}b\n\u{FFFD}\n"),
             (
                 .json, true,
                 #"{"partition":1,"offset":2,"time":"1970-01-01T00:00:00.003Z","key":"k","payload":"a\u001bb","headers":[{"name":"h","value":null}],"attempt":2}"#
@@ -23,6 +23,9 @@ import Testing
         let bytes = MessageFormat(kind, isForTerminal: isForTerminal).bytes([first, second])
         #expect(String(decoding: bytes, as: UTF8.self) == expected)
     }
+
+    @Test(arguments: [("", ""), ("\\n", "\n"), ("a\\t\\0b", "a\t\0b"), ("\\\\n", "\\n"), ("\\x", "\\x"), ("x\\", "x\\"), ("é", "é")])
+    func delimitersMayBeEscaped(_ text: String, _ meant: String) { #expect(MessageFormat.unescaped(text) == Array(meant.utf8)) }
 
     @Test(arguments: [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")])
     func base64IsThatOfTheRFC(_ text: String, _ encoded: String) { #expect(TerminalText.base64(Array(text.utf8)) == encoded) }

@@ -11,10 +11,13 @@ extension Command {
         options: [
             .value("from", "PLACE", .text, "Where to begin: \(StartPosition.allowed).", fallback: "earliest"),
             .value("group", short: "g", "NAME", .text, "Keep the place in the broker under this name, and go on from there the next time."),
+            .value(
+                "mode", "MODE", .choice(["exclusive", "shared"]),
+                "With --group: one member reads and the others stand by, or each message goes to one of them.", fallback: "exclusive"),
             .flag("follow", "Go on when everything was read, and wait for more."),
             .value("max", short: "n", "COUNT", .integer(1...Int.max), "End after so many messages."),
             .value("idle", "TIME", .duration, "End when nothing has come for so long.", fallback: "with --group and without --follow 5 s"),
-            MessageFormat.option,
+            MessageFormat.option, MessageFormat.delimiterOption,
         ] + ClientFlags.common,
         examples: [
             Example("needletail consume orders", "what is there now"),
@@ -23,13 +26,15 @@ extension Command {
             Example("needletail consume orders --from 2026-11-21T12:00:00Z --max 10", "the first ten since noon"),
         ],
         notes: [
-            "With --group the place moves behind what was printed. A member of the group that reads the same partitions has precedence; this one stands by.",
+            "With --group the place moves behind what was printed; when the connection breaks in between, some messages may come twice.",
             "SIGINT and SIGTERM end it in order, with what was printed committed.",
         ],
         run: .inTask { invocation in
             var reading = Reading(invocation, topic: invocation.argument("TOPIC") ?? "")
             reading.start = try StartPosition(text: invocation.text("from") ?? "earliest")
             reading.group = invocation.text("group")
+            reading.isShared = invocation.text("mode") == "shared"
+            if reading.isShared, reading.group == nil { throw CommandFailure(.usage, "--mode shared needs --group: the name that the members share") }
             reading.follows = invocation.has("follow")
             reading.most = invocation.integer("max")
             reading.idle = invocation.duration("idle") ?? (reading.group != nil && !reading.follows ? .seconds(5) : nil)
@@ -44,6 +49,8 @@ struct Reading: Sendable {
     let topic: String
     var start = StartPosition.earliest
     var group: String?
+    /// The group's members share the messages.
+    var isShared = false
     /// Otherwise the end is where the topic ended at the beginning.
     var follows = false
     var most: Int?
@@ -55,9 +62,10 @@ struct Reading: Sendable {
     }
 
     func run(_ client: Client) async throws -> ExitCode {
-        let ends = follows ? [:] : try await ends(client)
-        if !follows, ends.isEmpty { return .ok }
-        let consumer = try await client.consumer(topic: topic, group: group, from: start)
+        // What the others of a shared group take cannot be waited for: such a reading ends when nothing comes any more.
+        let ends = follows || isShared ? [:] : try await ends(client)
+        if !follows, !isShared, ends.isEmpty { return .ok }
+        let consumer = try await consumer(client)
         let watch = Watch()
         let printing = Task { try await print(consumer, upTo: ends, watch) }
         let stopping = Task {
@@ -79,6 +87,32 @@ struct Reading: Sendable {
         return .ok
     }
 
+    private func consumer(_ client: Client) async throws(ClientError) -> Consumer {
+        guard isShared, let group else { return try await client.consumer(topic: topic, group: group, from: start) }
+        var options = ConsumerOptions()
+        // Not more than is asked for, so that the other members get the rest.
+        if let most { options.prefetchMessages = min(most, options.prefetchMessages) }
+        return try await client.worker(queue: topic, group: group, from: start, options)
+    }
+
+    /// Says that these were printed. What came over a connection that is gone cannot be settled any more: it comes again.
+    private func settle(_ messages: [Message], _ consumer: Consumer, isOver: Bool) async throws(ClientError) {
+        guard group != nil, let last = messages.last else { return }
+        do {
+            if isShared {
+                try await consumer.accept(messages, isOver ? .durable : .none)
+            } else {
+                try await consumer.commit(last, isOver ? .durable : .none)
+            }
+        } catch {
+            switch error {
+            case .refused(let refusal) where refusal.code == .notInFlight || refusal.code == .unknownConsumer: return
+            case .connectionLost where !isOver: return
+            default: throw error
+            }
+        }
+    }
+
     /// Ends at the end, at the count, or by being cancelled.
     private func print(_ consumer: Consumer, upTo ends: [Int32: Int64], _ watch: Watch) async throws {
         var left = ends
@@ -92,7 +126,7 @@ struct Reading: Sendable {
             guard let last = messages.last else { continue }
             if let end = left[last.partition], last.offset + 1 >= end { left[last.partition] = nil }
             let isOver = count == most || !ends.isEmpty && left.isEmpty
-            if group != nil { try await consumer.commit(last, isOver ? .durable : .none) }
+            try await settle(messages, consumer, isOver: isOver)
             if isOver { return }
         }
     }

@@ -56,14 +56,19 @@ extension Command {
         })
 }
 
-/// The logs that a directory stands for: itself, or all that are below its `logs`.
+/// The logs that a directory stands for: itself, or, of a data directory, the broker's own (`__catalog`) and all below `logs`.
 private func logDirectories(_ path: String) throws -> [String] {
-    let names: [FileSystem.Entry]
-    do { names = try FileSystem.list(path) } catch { throw CommandFailure(.failure, "cannot read \(path): \(error)") }
-    if names.contains(where: { $0.name.hasSuffix(".log") && !$0.isDirectory }) { return [path] }
-    let below = names.contains { $0.name == "logs" && $0.isDirectory } ? path + "/logs" : path
-    let found = try FileSystem.list(below).filter(\.isDirectory).map { "\(below)/\($0.name)" }.sorted()
-    let logs = try found.filter { directory in try FileSystem.list(directory).contains { $0.name.hasSuffix(".log") } }
+    func list(_ path: String) throws -> [FileSystem.Entry] {
+        do { return try FileSystem.list(path) } catch { throw CommandFailure(.failure, "cannot read \(path): \(error)") }
+    }
+    func isLog(_ path: String) throws -> Bool { try list(path).contains { $0.name.hasSuffix(".log") && !$0.isDirectory } }
+    if try isLog(path) { return [path] }
+    var found: [String] = []
+    for entry in try list(path) where entry.isDirectory {
+        let below = "\(path)/\(entry.name)"
+        found += entry.name == "logs" ? try list(below).filter(\.isDirectory).map { "\(below)/\($0.name)" } : [below]
+    }
+    let logs = try found.filter(isLog).sorted()
     if logs.isEmpty { throw CommandFailure(.failure, "\(path) holds no logs: name a data directory, or a directory with .log files") }
     return logs
 }

@@ -37,11 +37,12 @@ struct Publishing: Sendable {
                 invocation.stop.release()
             }
             let reader = MessageReader(source, stop: invocation.stop)
+            let envelope = Envelope(invocation)
             var flushes = Flushes(producer)
             var progress = Progress(invocation.console, isWanted: !invocation.has("json"))
             do {
                 while let run = try await reader.next() {
-                    for message in run.messages { try await publish(message, producer) }
+                    for message in run.messages { try await envelope.publish(message, producer) }
                     flushes.took(run)
                     if flushes.pending >= Publishing.flushAfter || run.isPause { try await flushes.turn(resume) }
                     progress.show(flushes.acknowledged)
@@ -76,20 +77,32 @@ struct Publishing: Sendable {
         return invocation.has("exchange") ? try await client.producer(exchange: topic, options) : try await client.producer(topic: topic, options)
     }
 
-    private func publish(_ message: [UInt8], _ producer: Producer) async throws(ClientError) {
-        let key = invocation.text("key").map { Array($0.utf8) }
-        guard invocation.command.name == "produce" else { return try await producer.enqueue(message, key: key, headers: invocation.headers) }
-        try await producer.enqueue(
-            message, key: key, headers: invocation.headers, partition: invocation.integer("partition").map { Int32($0) },
-            routingKey: invocation.text("routing-key") ?? "")
-    }
-
     private func endWhenStopTakesLong() async {
         await invocation.stop.wait()
         try? await Task.sleep(for: Publishing.stopWithin)
         guard !Task.isCancelled else { return }
         invocation.console.complain("needletail \(invocation.command.name): the broker did not acknowledge everything within \(Publishing.stopWithin)")
         Process.exit(.failure)
+    }
+}
+
+/// What all messages of one run have in common, looked up once.
+private struct Envelope {
+    private let key: [UInt8]?
+    private let headers: [Header]
+    private var partition: Int32?
+    private var routingKey = ""
+
+    init(_ invocation: Invocation) {
+        key = invocation.text("key").map { Array($0.utf8) }
+        headers = invocation.headers
+        guard invocation.command.name == "produce" else { return }
+        partition = invocation.integer("partition").map { Int32($0) }
+        routingKey = invocation.text("routing-key") ?? ""
+    }
+
+    func publish(_ message: [UInt8], _ producer: Producer) async throws(ClientError) {
+        try await producer.enqueue(message, key: key, headers: headers, partition: partition, routingKey: routingKey)
     }
 }
 
