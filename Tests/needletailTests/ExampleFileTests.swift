@@ -67,3 +67,15 @@ import Testing
         #expect(rows.map(String.init) == expected)
     }
 }
+
+/// Goal: docs/cli.md lists the commands and exit codes that there are.
+@Suite struct CommandLinePageTests {
+    @Test func thePageListsEveryCommandAndExitCode() throws {
+        let folder = FileSystem.parent(of: FileSystem.parent(of: FileSystem.parent(of: #filePath)))
+        let rows = try TextFile.read("\(folder)/docs/cli.md", most: 1 << 20).split(separator: "\n").filter { $0.hasPrefix("| ") }.map(String.init)
+        let codes = ExitCode.table.map { "| \($0.code.rawValue) | \($0.meaning) |" }
+        let commands = CommandList.needletail.commands.map { "| `needletail \($0.name)` | \($0.summary) |" }
+        let expected = ["| code | meaning |", "| --- | --- |"] + codes + ["| command | what it does |", "| --- | --- |"] + commands
+        #expect(rows == expected)
+    }
+}
