@@ -38,7 +38,7 @@ enum Bench {
             return address
         }
         // A fresh broker for each run: no run is measured with the files of another.
-        let broker = try named == nil ? BenchBroker([]) : nil
+        let broker = try named == nil ? BenchBroker(["--log-level", "warn"]) : nil
         defer { broker?.end() }
         let settings = settings(workload, durability, named ?? broker?.address ?? .native, invocation)
         progress("\(workload.rawValue): \(settings.size) B, broker at \(settings.server)", invocation)
