@@ -42,7 +42,7 @@ struct BenchConsumer: ~Copyable {
     private mutating func work() throws {
         _ = run.awaitStart()
         var last = Clock.monotonic
-        while !run.isOver {
+        while !run.hasFailed {
             if let total = run.totalSent {
                 if verifier.received >= total || Clock.monotonic - last > BenchConsumer.patience { break }
             }

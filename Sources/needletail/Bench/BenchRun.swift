@@ -69,8 +69,9 @@ final class BenchRun: Sendable {
 
     // MARK: What the threads say
 
-    /// Whether the user, or a failure, ends the run.
-    var isOver: Bool { isStopped.load(ordering: .acquiring) || stop.isSet }
+    /// Whether the user, or a failure, ends the sending. After the user's word consumers still read what was sent.
+    var isOver: Bool { hasFailed || stop.isSet }
+    var hasFailed: Bool { isStopped.load(ordering: .acquiring) }
 
     /// Waits until everybody is ready; answers when sending begins.
     func awaitStart() -> UInt64 {
