@@ -15,6 +15,8 @@ struct FlushState {
     var isDirectoryDirty = false
     /// How long the last flush took, for people.
     var lastNanoseconds: UInt64 = 0
+    /// What a flush has covered lately, in bytes: a moving average over some eight of them.
+    var typicalBytes = 0
 
     struct Outstanding {
         var target: LogPlace
@@ -181,7 +183,12 @@ extension Log {
             return true
         }
         guard fault == nil else { return false }
-        for (segment, end) in done.covered { segment.durable = max(segment.durable, end) }
+        var bytes = 0
+        for (segment, end) in done.covered {
+            bytes &+= max(0, end &- segment.durable)
+            segment.durable = max(segment.durable, end)
+        }
+        flushing.typicalBytes &+= (bytes &- flushing.typicalBytes) / 8
         watermarks.flushed = max(watermarks.flushed, done.target.offset)
         flushing.place = done.target
         background.isCheckpointDirty = true

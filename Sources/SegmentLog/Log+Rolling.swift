@@ -81,9 +81,14 @@ extension Log {
         segments.append(segment)
     }
 
-    /// Starts to prepare the next segment when the active one is half full.
+    /// Flushes of this many bytes and more gain nothing from a prepared segment: what it saves is a journal write per flush, what
+    /// it costs is writing everything twice.
+    private static let bulkFlushBytes = 256 << 10
+
+    /// Starts to prepare the next segment when the active one is half full, where short flushes are waited for.
     func prepareSpare() {
         guard !storage.isVolatile, fault == nil, background.spare == nil, background.preparing == nil, let segment = active else { return }
+        guard options.durability.waitsForFlush, flushing.typicalBytes < Self.bulkFlushBytes else { return }
         guard segment.end >= segment.limit / 2 else { return }
         let size = min(segment.limit * 4, segmentLimit)
         background.spareNumber &+= 1
