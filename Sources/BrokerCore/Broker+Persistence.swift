@@ -206,6 +206,8 @@ extension Broker {
             if var cursor = restoredCursors[id]?.removeValue(forKey: partition.id.index) {
                 cursor.restored(start: log.watermarks.start, end: log.visibleEnd, clean: wasStoppedCleanly)
                 lane.cursor = cursor
+                // What may have been delivered stays so, whatever the next stop is like.
+                if !wasStoppedCleanly, cursor.floor < cursor.next { changed(lane) }
                 for range in lane.cursor.exhaust(limit: deliveryLimit(lane.subscription)) {
                     moves.append(Move(lane: lane, first: Offset(range.lowerBound), last: Offset(range.upperBound), kind: .deadLetter(.deliveryLimit)))
                 }
@@ -253,6 +255,8 @@ extension Broker {
                 lane.cursor = kept
             }
         }
+        // From the first delivery on the next start must not take this one's end for a clean one: appending makes the log say so.
+        if wasStoppedCleanly, !subscriptions.isEmpty { record([marks]) }
         removeOrphans()
         let all = topics.values.sorted { $0.id < $1.id }.flatMap(\.partitions)
         if all.count <= options.logsOpenedAtStart {
