@@ -19,6 +19,9 @@ final class DiskFile {
     /// How far the file was cut since its last flush.
     private var cut: Int?
     private var isDirty: [Bool] = []
+    /// Whether the process has written into the sector, and whether that has reached the device: no garbage there.
+    private var isWritten: [Bool] = []
+    private var isOnDevice: [Bool] = []
     private(set) var dirtySectors: [Int] = []
     private var mappings: [Mapping] = []
 
@@ -47,6 +50,7 @@ final class DiskFile {
         cache.write(region, at: position)
         size = max(size, end)
         changed(position..<end)
+        for sector in position / DiskFile.sector...(end - 1) / DiskFile.sector { isWritten[sector] = true }
     }
 
     func appendZeros(to length: Int) {
@@ -176,6 +180,8 @@ final class DiskFile {
     private func changed(_ range: Range<Int>, isTruncation: Bool = false) {
         let last = (range.upperBound - 1) / DiskFile.sector
         if isDirty.count <= last { isDirty.append(contentsOf: repeatElement(false, count: last + 1 - isDirty.count)) }
+        if isWritten.count < isDirty.count { isWritten.append(contentsOf: repeatElement(false, count: isDirty.count - isWritten.count)) }
+        if isOnDevice.count < isDirty.count { isOnDevice.append(contentsOf: repeatElement(false, count: isDirty.count - isOnDevice.count)) }
         var sector = range.lowerBound / DiskFile.sector
         while sector <= last {
             if !isDirty[sector] {
@@ -207,11 +213,12 @@ final class DiskFile {
         let range = sector * DiskFile.sector..<(sector + 1) * DiskFile.sector
         durable.grow(to: range.upperBound)
         durable.copy(range, from: cache)
+        if isWritten[sector] { isOnDevice[sector] = true }
     }
 
     private func writeGarbage(_ sector: Int, _ random: inout RandomStream) {
         let range = sector * DiskFile.sector..<(sector + 1) * DiskFile.sector
-        guard durable.isZero(range) else { return }
+        guard !isOnDevice[sector], durable.isZero(range) else { return }
         durable.grow(to: range.upperBound)
         var bytes: [UInt8] = []
         if random.chance(0.5), sector > 0 {

@@ -34,7 +34,7 @@ package final class LogWorkload {
         /// What a person needs to look into it.
         package var text: String {
             "seed \(seed): \(violation?.description ?? "kept every promise")\n  \(setting)\n  trace \(hash)\n"
-                + faults.map { "  fault: \($0)\n" }.joined() + lines.suffix(60).map { "  \($0)\n" }.joined()
+                + faults.map { "  fault: \($0)\n" }.joined() + lines.suffix(200).map { "  \($0)\n" }.joined()
         }
     }
 

@@ -106,17 +106,9 @@ package enum ReferenceBatch {
                 let count = try batch.big(Int32.self)
                 guard count == lastDelta + 1, count > 0 else { throw .outOfRange }
                 for index in 0..<Int64(count) {
-                    var record = ByteReader(try batch.take(Int(try batch.varInt())))
-                    _ = try record.byte()
-                    let delta = try record.varInt()
-                    guard try record.varInt() == index else { throw .outOfRange }
-                    let key = try record.varInt()
-                    if key > 0 { _ = try record.take(Int(key)) }
-                    let value = try record.take(Int(try record.varInt()))
-                    var number = ByteReader(value)
-                    let message = try number.little(UInt64.self)
-                    guard value.equals(payload(message).rawSpan) else { throw .notText }
-                    records.append(Record(offset: offset + index, message: message, timestamp: timestamp + delta))
+                    let record = try decodeRecord(&batch, base: offset, timestamp: timestamp)
+                    guard record.offset == offset + index else { throw .outOfRange }
+                    records.append(record)
                 }
                 guard batch.isAtEnd else { throw .outOfRange }
             }
@@ -124,5 +116,31 @@ package enum ReferenceBatch {
             throw Violation(.toldByReading, "what was read is no valid batch (\(error))")
         }
         return records
+    }
+
+    /// A run of records without a batch around them; their deltas count from `base` and `timestamp`.
+    package static func decodeRecords(_ slice: LogSlice, base: Int64, timestamp: Int64) throws(Violation) -> [Record] {
+        var records: [Record] = []
+        do throws(ByteError) {
+            var reader = ByteReader(slice.memory.bytes(slice.range))
+            while !reader.isAtEnd { records.append(try decodeRecord(&reader, base: base, timestamp: timestamp)) }
+        } catch {
+            throw Violation(.toldByReading, "what was delivered are no records (\(error))")
+        }
+        return records
+    }
+
+    private static func decodeRecord(_ reader: inout ByteReader, base: Int64, timestamp: Int64) throws(ByteError) -> Record {
+        var record = ByteReader(try reader.take(Int(try reader.varInt())))
+        _ = try record.byte()
+        let timestampDelta = try record.varInt()
+        let offsetDelta = try record.varInt()
+        let key = try record.varInt()
+        if key > 0 { _ = try record.take(Int(key)) }
+        let value = try record.take(Int(try record.varInt()))
+        var number = ByteReader(value)
+        let message = try number.little(UInt64.self)
+        guard value.equals(payload(message).rawSpan) else { throw .notText }
+        return Record(offset: base + offsetDelta, message: message, timestamp: timestamp + timestampDelta)
     }
 }

@@ -8,23 +8,25 @@ import Simulation
 //     simulate log 0..20000 damage     bit flips and lost sectors in durable data
 //     simulate log 51 trace            one seed, with the last events before its end
 //     simulate log 0..300 sabotage=skipsSomeFlushes
+//     simulate broker 0..2000          a queue with its consumers, through crashes
 
 let arguments = CommandLine.arguments.dropFirst()
 guard arguments.count >= 2, let kind = arguments.first, let seeds = parseSeeds(arguments.dropFirst().first ?? "") else {
-    print("usage: simulate log SEED|FIRST..LAST [errors] [damage] [trace] [sabotage=NAME]")
+    print("usage: simulate log|broker SEED|FIRST..LAST [errors] [damage] [trace] [sabotage=NAME]")
     exit(2)
 }
 let words = Set(arguments.dropFirst(2))
 let sabotage = words.compactMap { $0.hasPrefix("sabotage=") ? Sabotage(rawValue: String($0.dropFirst(9))) : nil }.first
 
 switch kind {
-case "log": runLogs()
+case "log": run(LogWorkload.run)
+case "broker": run(BrokerWorkload.run)
 default:
     print("unknown workload: \(kind)")
     exit(2)
 }
 
-func runLogs() {
+func run(_ workload: (Seed, LogWorkload.Profile) -> LogWorkload.Report) {
     var profile = LogWorkload.Profile(errors: words.contains("errors"), damage: words.contains("damage"), sabotage: sabotage)
     profile.keepsTrace = words.contains("trace")
     var failed = 0
@@ -34,7 +36,7 @@ func runLogs() {
     var refusals = 0
     var failedLogs = 0
     for seed in seeds {
-        let report = LogWorkload.run(Seed(seed), profile)
+        let report = workload(Seed(seed), profile)
         crashes += report.crashes
         recoveries += report.recoveries
         appended += report.appended
