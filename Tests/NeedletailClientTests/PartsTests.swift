@@ -26,12 +26,13 @@ import Testing
 
     @Test func whoWantsMoreThanTheBudgetWaitsInTurn() async throws {
         let budget = Budget(limit: 10)
-        try await budget.acquire(8)
+        // Full, so that whichever task comes first waits.
+        try await budget.acquire(10)
         let second = Task { try await budget.acquire(5) }
         let cancelled = Task { try await budget.acquire(1) }
         cancelled.cancel()
         await #expect(throws: ClientError.cancelled) { try await cancelled.value }
-        budget.release(8)
+        budget.release(10)
         try await second.value
         #expect(budget.used == 5)
         budget.release(5)
