@@ -278,6 +278,8 @@ extension Broker {
         do throws(LogError) {
             while at < log.watermarks.end, let batch = try log.batch(at: at, below: log.watermarks.end) {
                 let bytes = batch.slice.memory.bytes(batch.slice.range)
+                // Checked again although recovery may have: a checkpoint vouches for bytes that may have changed since.
+                _ = try RecordBatchHeader(checking: bytes, limit: bytes.byteCount)
                 do throws(ByteError) {
                     var reader = try RecordReader(bytes, records: Broker.relative(batch))
                     while let record = try reader.next() {

@@ -24,6 +24,8 @@ public enum ClientError: Error, Equatable, Sendable {
     case refused(Refusal)
     /// The other side sent what the protocol does not allow; the connection was ended.
     case protocolViolation(String)
+    /// Stored data does not have the checksum that it was stored with: nothing of it is handed out.
+    case damaged(String)
     /// A message is larger than what can be sent in one frame.
     case tooLarge(bytes: Int, limit: Int)
     /// An argument cannot be right, whatever the broker says.
@@ -90,6 +92,7 @@ extension ClientError: CustomStringConvertible {
         case .timedOut(let what): "\(what) took longer than its time-out; raise the time-out or look at the broker's load (needletail stats)"
         case .refused(let refusal): "the broker refused: \(refusal.text) (\(refusal.code))\(refusal.advice)"
         case .protocolViolation(let text): "the server broke the protocol: \(text); is it a Needletail broker of a matching version?"
+        case .damaged(let text): "\(text): the stored bytes were changed; look at the log with needletail log verify, and read on behind it"
         case .tooLarge(let bytes, let limit): "a message of \(bytes) bytes is above the limit of \(limit): split it, or store it elsewhere and send a reference"
         case .invalid(let text): text
         case .cancelled: "the waiting task was cancelled"

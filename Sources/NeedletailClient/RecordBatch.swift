@@ -123,7 +123,7 @@ enum RecordDecoding {
                 let checksum: UInt32 = try batch.big()
                 let at = reader.position - Int(length) + 9
                 guard CRC32C.checksum(bytes.extracting(at..<reader.position)) == checksum else {
-                    throw ClientError.protocolViolation("a delivered batch at offset \(base) of partition \(partition) fails its checksum")
+                    throw ClientError.damaged("the batch at offset \(base) of partition \(partition) fails its checksum")
                 }
                 let attributes: Int16 = try batch.big()
                 guard attributes & 7 == 0 else {

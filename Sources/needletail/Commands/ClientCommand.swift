@@ -68,6 +68,7 @@ extension CommandFailure {
         case .badAddress: self.init(.usage, error.description)
         case .cannotConnect(let address, let reason):
             self.init(.cannotConnect, "cannot connect to \(address): \(reason); is the broker running? Start it with `needletail serve`")
+        case .damaged: self.init(.damaged, error.description)
         case .refused(let refusal): self.init(.refused, ClientError.refused(refusal).description)
         default: self.init(.failure, error.description)
         }

@@ -20,17 +20,15 @@ extension Command {
             "Prints one line on standard output when every listener is open, and its log on standard error.",
             "SIGTERM and SIGINT answer what is under way, flush and end within five seconds; SIGHUP reads the configuration again.",
         ],
-        run: .onMainThread { invocation in
-            var server = try ServeCommand(invocation)
-            return try server.run()
-        })
+        run: .onMainThread { invocation in try ServeCommand(invocation).run() })
 }
 
 /// The main thread of a broker: reads the configuration, starts the shards, then waits for signals.
 struct ServeCommand {
     private let invocation: Invocation
     private let log: LogWriter
-    private var config: ServerConfig
+    /// What the broker was started with: keys that differ from it wait for a restart.
+    private let config: ServerConfig
 
     private static let signals: [Signal] = [.terminate, .interrupt, .hangUp]
     /// What a stop may take to answer what is under way; flushing comes after.
@@ -47,7 +45,7 @@ struct ServeCommand {
         }
     }
 
-    mutating func run() throws -> ExitCode {
+    func run() throws -> ExitCode {
         // Before any thread starts, so that all inherit the mask.
         try Signal.block(ServeCommand.signals)
         let directory: DataDirectory
@@ -112,7 +110,7 @@ struct ServeCommand {
             """)
     }
 
-    private mutating func waitForTheEnd(of group: ShardGroup) {
+    private func waitForTheEnd(of group: ShardGroup) {
         while true {
             let signal = Signal.wait(for: ServeCommand.signals, atMost: 1_000_000_000)
             if group.hasEnded {
@@ -134,7 +132,7 @@ struct ServeCommand {
     }
 
     /// Takes over what can change while running; a file with faults changes nothing.
-    private mutating func reload() {
+    private func reload() {
         do throws(CommandFailure) {
             let fresh = try ServerOptions.config(try ServerOptions.document(invocation), invocation)
             let change = fresh.changes(from: config)
@@ -142,7 +140,6 @@ struct ServeCommand {
             log.info(
                 "reloaded",
                 [("changed", .text(change.live.joined(separator: ","))), ("needs_restart", .text(change.needsRestart.joined(separator: ",")))])
-            config = fresh
         } catch {
             log.error("reload_refused", [("reason", .text(error.message)), ("meaning", "the configuration stays as it was")])
         }

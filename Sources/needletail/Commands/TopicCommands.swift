@@ -188,6 +188,7 @@ extension TopicDescription {
             ("retention size", size(options.retentionBytes)), ("largest message", size(options.maxMessageBytes)),
         ]
         if options.untilAcknowledged { rows.append(("kept", "until acknowledged")) }
+        rows.append(("directory", "logs/\(id)-<partition> in the data directory"))
         if let lease = options.lease { rows.append(("lease", lease.text)) }
         if let limit = options.deliveryLimit { rows.append(("delivery limit", String(limit))) }
         if let topic = options.deadLetterTopic { rows.append(("dead letters", topic)) }
@@ -196,7 +197,7 @@ extension TopicDescription {
 
     var json: [(String, JSON)] {
         [
-            ("topic", .text(name)), ("kind", .text(kind)), ("durability", .optional(options.durability?.name)), ("messages", .integer(messages)),
+            ("topic", .text(name)), ("id", .integer(Int64(id))), ("kind", .text(kind)), ("durability", .optional(options.durability?.name)), ("messages", .integer(messages)),
             ("bytes", .integer(bytes)), ("retention_ms", .optional(options.retention.map(\.milliseconds))),
             ("retention_bytes", .optional(options.retentionBytes)),
             ("dead_letter_topic", .optional(options.deadLetterTopic)), ("partitions", .list(partitions.map { .object($0.json) })),
