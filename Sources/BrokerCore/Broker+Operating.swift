@@ -134,29 +134,42 @@ extension Broker {
     /// Set when the catalog's log failed: nothing can be promised any more, and the process should end.
     package var fatalFault: StorageError? { catalog.log?.fault }
 
-    /// Whether no operation of any log is under way: `shutDown` then leaves every log clean, to be opened without checks.
+    /// Whether no operation of any log is under way. After `shutDown`, once this holds, every log is closed and left clean.
     package var isQuiet: Bool {
         touched.isEmpty && partitions.values.allSatisfy { $0.log?.isQuiet ?? true }
     }
 
-    /// Writes, flushes and closes everything; waits for it. Answers what could not be closed cleanly.
+    /// Writes, flushes and closes everything; waits for it, and starts nothing new. A log with an operation still under way closes when
+    /// its completion is handed in, so who wants a clean stop goes on handing them in until `isQuiet`; who does not leaves such logs as
+    /// after a crash. Answers what could not be closed cleanly.
     @discardableResult package func shutDown(now: Now) -> [StartError] {
+        guard !isShuttingDown else { return [] }
         self.now = now
         isShuttingDown = true
         // What is unsettled is unsettled when the next start reads the cursors.
         for session in sessions.keys.sorted(by: { $0.rawValue < $1.rawValue }) { close(session, now: now) }
         for lane in subscriptions.values.sorted(by: { $0.id < $1.id }).flatMap(\.lanes) where lane.cursor.inFlightCount > 0 { changed(lane) }
         writeCursors()
+        touched = []
         var problems: [StartError] = []
-        // The catalog last: as long as it is not closed cleanly, nothing counts as clean.
-        let order = partitions.values.sorted { $0.number > $1.number }
-        for partition in order {
-            guard let log = partition.log else { continue }
-            log.endTick(now: now)
-            do throws(LogError) { try log.close(now: now) } catch { problems.append(StartError(path: partition.directory, reason: BrokerError(error).text)) }
-            partition.shown = log.watermarks.flushed
-            logMoved(partition)
+        for partition in partitions.values.sorted(by: { $0.number > $1.number }) where partition !== catalog && !partition.isDeleted {
+            close(partition, &problems)
         }
+        closeCatalogLast(&problems)
         return problems
+    }
+
+    private func close(_ partition: Partition, _ problems: inout [StartError]) {
+        guard let log = partition.log else { return }
+        do throws(LogError) { try log.close(now: now) } catch { problems.append(StartError(path: partition.directory, reason: BrokerError(error).text)) }
+        partition.shown = log.watermarks.flushed
+        logMoved(partition)
+    }
+
+    /// As long as the catalog is not closed cleanly, nothing counts as clean: it waits for all others.
+    func closeCatalogLast(_ problems: inout [StartError]) {
+        guard !isCatalogClosed, partitions.values.allSatisfy({ $0 === catalog || $0.log?.isQuiet ?? true }) else { return }
+        isCatalogClosed = true
+        close(catalog, &problems)
     }
 }

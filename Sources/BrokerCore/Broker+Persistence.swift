@@ -95,6 +95,7 @@ extension Broker {
 
     func trimSnapshot(_ partition: Partition, _ before: Offset) {
         if partition === catalog { catalogState.isRunning = false } else { cursorState.isRunning = false }
+        if isShuttingDown { return }
         do throws(LogError) { try partition.log?.trim(before: before) } catch { counters.logsFailed &+= 1 }
     }
 

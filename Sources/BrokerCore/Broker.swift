@@ -19,6 +19,7 @@ package final class Broker {
     var now: Now
     var tick: UInt64 = 0
     var isShuttingDown = false
+    var isCatalogClosed = false
     /// Replaying the catalog: what happens is not to be noted again.
     var isRestoring = false
     var parkedFetches = 0
@@ -224,10 +225,15 @@ package final class Broker {
     package func storageCompleted(_ ticket: StorageTicket, _ result: StorageResult, now: Now) {
         self.now = now
         guard let partition = partitions[ticket.log], let log = partition.log else { return }
-        if partition.isDeleted {
-            // A deleted log still gets its completions, so that it can close its files.
-            _ = log.storageCompleted(ticket, result, now: now)
-            if log.isQuiet { release(partition) }
+        if partition.isDeleted || isShuttingDown {
+            // A log that goes still gets its completions, so that it can close its files.
+            let hasMoved = log.storageCompleted(ticket, result, now: now)
+            if !partition.isDeleted, hasMoved { logMoved(partition) }
+            if partition.isDeleted, log.isQuiet { release(partition) }
+            if isShuttingDown {
+                var problems: [StartError] = []
+                closeCatalogLast(&problems)
+            }
             return
         }
         let before = log.watermarks.flushed
@@ -242,6 +248,7 @@ package final class Broker {
     /// Writes what was appended, starts flushes, answers waiters, dispatches, runs timers.
     package func endTick(now: Now) {
         self.now = now
+        if isShuttingDown { return }
         tick &+= 1
         runTimers()
         runMoves()
@@ -256,6 +263,7 @@ package final class Broker {
 
     /// When `endTick` wants to run though nothing happened.
     package var nextDeadline: Instant {
+        if isShuttingDown { return .distantFuture }
         if !ready.isEmpty || !touched.isEmpty || !moves.isEmpty || !confirmations.isEmpty { return now.instant }
         return Instant(rawValue: timers.earliest)
     }
@@ -281,9 +289,13 @@ package final class Broker {
             logFailed(partition, fault)
             return
         }
-        if !log.isFlushLate(now: now.instant) {
-            while let waiter = partition.waits.untilWritten.popFirst() { complete(waiter, nil) }
+        if log.isFlushLate(now: now.instant), !partition.waits.untilWritten.isEmpty {
+            // `interval` promises how much a power cut may take: while the disk is behind, publishers wait for what covers them.
+            partition.heldThrough = log.watermarks.end
+            log.requestFlush(through: partition.heldThrough)
         }
+        let open = log.watermarks.flushed >= partition.heldThrough ? log.watermarks.end : log.watermarks.flushed
+        while let waiter = partition.waits.popWritten(open) { complete(waiter, nil) }
         while let waiter = partition.waits.popFlushed(log.watermarks.flushed) { complete(waiter, nil) }
         let visible = log.visibleEnd
         guard visible != partition.shown else { return }

@@ -22,6 +22,8 @@ final class Partition {
     var scheduled = Instant.distantFuture
     /// What consumers could see when they were last told.
     var shown = Offset.zero
+    /// A flush was late: up to here publishers under `interval` wait for the disk.
+    var heldThrough = Offset.zero
     var isDeleted = false
     /// Cursors moved since retention last looked.
     var isFloorMoved = false

@@ -10,6 +10,12 @@ struct ProducerWaits {
 
     var isEmpty: Bool { untilWritten.isEmpty && untilFlushed.isEmpty }
 
+    /// The next one that needs nothing beyond `written`.
+    mutating func popWritten(_ written: Offset) -> Waiter? {
+        guard let head = untilWritten.first, head.needed <= written else { return nil }
+        return untilWritten.popFirst()
+    }
+
     /// The next one that needs nothing beyond `flushed`.
     mutating func popFlushed(_ flushed: Offset) -> Waiter? {
         guard let head = untilFlushed.first, head.needed <= flushed else { return nil }

@@ -403,6 +403,8 @@ package final class Shard: DriverHandler {
         // One more grace period for closings when late: an operation that holds on must not hold the process.
         guard !isWaiting || (isLate && now.instant.nanoseconds(since: until) > 1_000_000_000) else { return }
         broker.shutDown(now: driver.now)
+        // A log with an operation under way is left clean once that has ended; one that hangs does not hold the process.
+        guard broker.isQuiet || (isLate && now.instant.nanoseconds(since: until) > 1_000_000_000) else { return }
         state = .stopped
     }
 }
