@@ -52,7 +52,7 @@ struct ServerConfig: Sendable {
         shards = root.integer("shards", default: nil, in: 1...256, or: "auto")
         driver = root.choice("driver", default: .auto)
         pinsShards = root.flag("pin", default: false)
-        spin = root.duration("spin", default: .microseconds(50), in: .zero ... .milliseconds(100))
+        spin = root.duration("spin", default: .zero, in: .zero ... .milliseconds(100))
         topics = ServerConfig.read(Log.Options.init, root.section("topics"), Log.Options(), &faults)
         let queues = root.section("queues")
         queueLease = queues.duration("lease", default: .seconds(60), in: .milliseconds(10) ... .seconds(7 * 86_400))
