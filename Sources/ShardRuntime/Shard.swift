@@ -274,7 +274,8 @@ package final class Shard: DriverHandler {
 
     private func sendAll(_ now: Instant) {
         guard !senders.isEmpty else { return }
-        for connection in senders {
+        // The last listed are those with deliveries, which somebody waits for; acknowledgements wake the other side after them.
+        for connection in senders.reversed() {
             connection.isListed = false
             counters.bytesSent += UInt64(connection.isSending ? 0 : connection.output.pendingBytes)
             connection.send(by: driver, at: now)
