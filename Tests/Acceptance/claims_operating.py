@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -87,6 +88,23 @@ def claim_figures_can_be_read():
         flat = json.dumps(figures)
         assert "needletail_messages_in_total" in flat and "needletail_stage_receive_p99_microseconds" in flat
         assert broker.cli("topic", "list", "--json").stdout.strip()
+
+
+def claim_every_figure_is_explained():
+    text = (pathlib.Path(__file__).resolve().parents[2] / "docs/metrics.md").read_text()
+    with Broker() as broker:
+        figures = json.loads(broker.cli("stats", "--json", "--all").stdout.splitlines()[-1])
+        names = [name.removeprefix("needletail_") for name in figures if name.startswith("needletail_")]
+        assert len(names) > 50, figures
+        unexplained = []
+        for name in names:
+            stage = re.fullmatch(r"stage_(\w+?)_(?:p50_microseconds|p99_microseconds|p999_microseconds|total)", name)
+            limit = re.fullmatch(r"limit_(\w+)_total", name)
+            word = stage.group(1) if stage else limit.group(1) if limit else name
+            if f"`{word}`" not in text:
+                unexplained.append(name)
+        assert not unexplained, unexplained
+        return f"{len(names)} figures"
 
 
 def claim_a_unix_socket_serves_too():

@@ -48,6 +48,8 @@ struct ServeCommand {
     func run() throws -> ExitCode {
         // Before any thread starts, so that all inherit the mask.
         try Signal.block(ServeCommand.signals)
+        // What the system does not allow shows as a limit when it is reached.
+        try? SystemLimits.raiseFileLimit()
         let directory: DataDirectory
         do throws(StorageError) {
             directory = try DataDirectory.lock(config.dataDirectory)
