@@ -308,6 +308,7 @@ extension Broker {
         for lane in subscription.lanes { places.append(try resolve(position, try openLog(lane.partition))) }
         for (lane, place) in zip(subscription.lanes, places) {
             lane.cursor.seek(to: place)
+            lane.settingAside = nil
             lane.batch = nil
             changed(lane)
             makeReady(lane)

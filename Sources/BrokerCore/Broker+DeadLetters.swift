@@ -74,7 +74,14 @@ extension Broker {
         }
         while move.first <= move.last, budget > 0 {
             do throws(LogError) {
-                guard let batch = try log.batch(at: move.first, below: log.visibleEnd), batch.baseOffset <= move.last else {
+                if move.first < log.watermarks.start, lane.cursor.copy(of: move.first) == nil {
+                    // Retention was faster.
+                    let last = min(move.last, log.watermarks.start - 1)
+                    finish(move, move.first, last)
+                    move.first = last + 1
+                    continue
+                }
+                guard let batch = try batch(lane, log, at: move.first, below: log.visibleEnd), batch.baseOffset <= move.last else {
                     // Nothing is there (any more).
                     finish(move, move.first, move.last)
                     return

@@ -37,7 +37,7 @@ extension Broker {
     private func visit(_ lane: Lane, _ budget: inout Int) -> Visit {
         guard let log = lane.partition.log, !lane.partition.isDeleted else { return .empty }
         let end = log.visibleEnd
-        if log.watermarks.start > lane.cursor.floor { loseBelowStart(lane, log.watermarks.start) }
+        if log.watermarks.start > lane.cursor.retentionFloor { loseBelowStart(lane, log.watermarks.start) }
         guard let pending = lane.cursor.pending(below: end), pending.first < end else { return .empty }
         if lane.cursor.settledRangeCount >= options.limits.settledRanges, !pending.isRedelivery {
             counters.settledRanges &+= 1
@@ -52,8 +52,12 @@ extension Broker {
             case .records: delivered = try deliverRecords(lane, log, pending, end, consumer, &budget)
             }
         } catch {
-            // The log's fault is told by the log; this lane rests until something changes.
+            // The log's fault is told by the log; this lane rests until something changes. A damaged copy is given up.
             counters.unreadable &+= 1
+            if case .damaged = error, pending.first < log.watermarks.start {
+                counters.dropped &+= UInt64(dropAside(lane) { $0.first <= pending.first.rawValue && pending.first.rawValue <= $0.last })
+                return .more
+            }
             lane.subscription.offerTurn(consumer)
             return .empty
         }
@@ -84,9 +88,9 @@ extension Broker {
         var slice: LogSlice
         var first: Offset
         var next: Offset
-        if let found = try log.read(from: pending.first, maxBytes: maxBytes, below: limit), found.next > pending.first {
+        if pending.first >= log.watermarks.start, let found = try log.read(from: pending.first, maxBytes: maxBytes, below: limit), found.next > pending.first {
             (slice, first, next) = (found.slice, found.first, found.next)
-        } else if let batch = try log.batch(at: pending.first, below: end) {
+        } else if let batch = try batch(lane, log, at: pending.first, below: end) {
             (slice, first, next) = (batch.slice, batch.baseOffset, batch.lastOffset + 1)
         } else {
             return false
@@ -106,7 +110,7 @@ extension Broker {
         if let batch = lane.batch, batch.baseOffset <= pending.first, pending.first <= batch.lastOffset {
             // Still the batch of the last run.
         } else {
-            lane.batch = try log.batch(at: pending.first, below: end)
+            lane.batch = try batch(lane, log, at: pending.first, below: end)
             lane.place = nil
         }
         guard let batch = lane.batch else { return false }

@@ -34,6 +34,7 @@ extension Broker {
             let log = try openLog(partition)
             if topic.options.isQueue, before == nil {
                 for lane in partition.lanes where lane.subscription.isDurable {
+                    // What is in flight stays, with its copies; those of the rest go.
                     let dropped = lane.cursor.purge(below: log.visibleEnd)
                     if lane.subscription.name == TopicOptions.queueSubscription { count += dropped }
                     lane.batch = nil
@@ -42,6 +43,7 @@ extension Broker {
             } else {
                 let target = min(before ?? log.visibleEnd, log.visibleEnd)
                 let start = log.watermarks.start
+                for lane in partition.lanes { dropAside(lane) { $0.last < target.rawValue } }
                 guard target > start else { continue }
                 do throws(LogError) { try log.trim(before: target) } catch { throw BrokerError(error) }
                 count += log.watermarks.start - start
@@ -60,6 +62,7 @@ extension Broker {
         for topic in topics.values.sorted(by: { $0.id < $1.id }) {
             for partition in topic.partitions { applyRetention(topic, partition) }
         }
+        for store in [survivors, memorySurvivors] { trimSurvivors(store) }
     }
 
     private func applyRetention(_ topic: Topic, _ partition: Partition) {
@@ -68,8 +71,9 @@ extension Broker {
         let floor = topic.options.untilAcknowledged ? partition.acknowledgedFloor : nil
         let start = log.watermarks.start
         log.applyRetention(floor: floor, now: now)
+        considerAside(topic, partition, log)
         guard log.watermarks.start > start else { return }
-        for lane in partition.lanes where lane.cursor.floor < log.watermarks.start { loseBelowStart(lane, log.watermarks.start) }
+        for lane in partition.lanes where lane.cursor.retentionFloor < log.watermarks.start { loseBelowStart(lane, log.watermarks.start) }
     }
 
     // MARK: Figures
@@ -98,6 +102,7 @@ extension Broker {
         add("fetches_parked_total", counters.fetchesParked)
         add("flushes_total", counters.flushes)
         add("cursor_writes_total", counters.cursorWrites)
+        add("set_aside_total", counters.setAside)
         add("unreadable_batches_total", counters.unreadable)
         add("logs_failed_total", counters.logsFailed)
         for (name, value) in counters.limits { add("limit_\(name)_total", value) }

@@ -135,9 +135,10 @@ extension Broker {
         partition.isFloorMoved = false
         guard let log = partition.log, log.fault == nil, log.segmentCount > 1, let floor = partition.acknowledgedFloor else { return }
         log.applyRetention(floor: floor, now: now)
+        considerAside(topic, partition, log)
     }
 
-    private func writeCursor(_ lane: Lane) {
+    func writeCursor(_ lane: Lane) {
         scratch.clear()
         CursorRecord.encode(lane.cursor, subscription: lane.subscription.id, partition: lane.partition.id.index, into: &scratch)
         appendScratch(to: cursors)
@@ -205,6 +206,10 @@ extension Broker {
         for lane in partition.lanes {
             let id = lane.subscription.id
             if var cursor = restoredCursors[id]?.removeValue(forKey: partition.id.index) {
+                // A copy that its log has forgotten was settled after the cursor was written.
+                if let store = survivors.log, !cursor.aside.isEmpty {
+                    _ = cursor.dropAside { $0.place < store.watermarks.start.rawValue || $0.place >= store.visibleEnd.rawValue }
+                }
                 cursor.restored(start: log.watermarks.start, end: log.visibleEnd, clean: wasStoppedCleanly)
                 lane.cursor = cursor
                 // What may have been delivered stays so, whatever the next stop is like.
@@ -235,6 +240,10 @@ extension Broker {
         own.durability = .interval
         own.flushIntervalMilliseconds = 1_000
         cursors.log = try openOwn(cursors, own)
+        own.durability = .group
+        own.maxMessageBytes = options.limits.frameBytes + (4 << 20)
+        survivors.log = try openOwn(survivors, own)
+        memorySurvivors.log = try openOwn(memorySurvivors, own)
         wasStoppedCleanly = (catalog.log?.recovery.wasClean ?? true) && (cursors.log?.recovery.wasClean ?? true)
         isRestoring = true
         try replay(catalog) { bytes throws(ByteError) in self.apply(try CatalogRecord(decoding: bytes)) }
@@ -247,29 +256,31 @@ extension Broker {
         for topic in topics.values.sorted(by: { $0.id < $1.id }) { installQueue(topic) }
         producers.next = producers.mark
         producers.durableMark = producers.mark
-        for subscription in subscriptions.values where subscription.isPersistent {
+        for subscription in subscriptions.values.sorted(by: { $0.id < $1.id }) where subscription.isPersistent {
             for lane in subscription.lanes {
                 // Without an entry of its own the cursor is where the subscription began, and may have been ahead of that.
                 let index = lane.partition.id.index
                 let kept = restoredCursors[subscription.id]?[index] ?? Cursor(restored: lane.cursor.floor, next: lane.cursor.floor)
                 restoredCursors[subscription.id, default: [:]][index] = kept
                 lane.cursor = kept
+                noteAside(lane)
             }
         }
         // From the first delivery on the next start must not take this one's end for a clean one: appending makes the log say so.
         if wasStoppedCleanly, !subscriptions.isEmpty { record([marks]) }
         removeOrphans()
         let all = topics.values.sorted { $0.id < $1.id }.flatMap(\.partitions)
-        if all.count <= options.logsOpenedAtStart {
-            for partition in all {
-                do throws(BrokerError) { _ = try openLog(partition) } catch { continue }  // kept as the partition's failure, and counted
-            }
+        // What has copies is opened in any case, so that the log of survivors can be written anew.
+        let opened = all.count <= options.logsOpenedAtStart ? all : asideState.lanes.map(\.partition)
+        for partition in opened {
+            do throws(BrokerError) { _ = try openLog(partition) } catch { continue }  // kept as the partition's failure, and counted
         }
     }
 
     private func openOwn(_ partition: Partition, _ options: Log.Options) throws(StartError) -> Log {
         do throws(LogError) {
-            return try Log(directory: partition.directory, number: partition.number, options: options, storage: storage, now: now)
+            return try Log(
+                directory: partition.directory, number: partition.number, options: options, storage: partition.isMemory ? memoryStorage : storage, now: now)
         } catch { throw StartError(path: partition.directory, reason: BrokerError(error).text) }
     }
 

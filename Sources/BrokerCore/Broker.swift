@@ -6,8 +6,8 @@ package import SegmentLog
 /// Topics, subscriptions, exchanges: the state machine of one shard.
 ///
 /// It takes requests, completions of the storage and the time; it yields effects. Used on one thread, it never waits except in `init`
-/// and `shutDown`. Its facets: `+Publishing`, `+Consuming`, `+Fetching`, `+Topology`, `+Operating`, `+DeadLetters`, `+Dispatching`,
-/// `+Persistence`.
+/// and `shutDown`. Its facets: `+Publishing`, `+Consuming`, `+Fetching`, `+Topology`, `+Operating`, `+DeadLetters`, `+Aside`,
+/// `+Dispatching`, `+Persistence`.
 package final class Broker {
     package let options: Options
     package internal(set) var counters = BrokerCounters()
@@ -49,9 +49,11 @@ package final class Broker {
 
     // Logs
     var partitions: [UInt32: Partition] = [:]
-    var nextLog: UInt32 = 2
+    var nextLog: UInt32 = 4
     let catalog: Partition
     let cursors: Partition
+    let survivors: Partition
+    let memorySurvivors: Partition
     var catalogState = SnapshotState()
     var cursorState = SnapshotState()
     /// Cursors as they were read at start, until their topic is first used.
@@ -63,6 +65,9 @@ package final class Broker {
     var touched: [Partition] = []
     var ready = RingQueue<Lane>()
     var moves = RingQueue<Move>()
+    var asideJobs = RingQueue<AsideJob>()
+    var asideState = AsideState()
+    var memoryAsideState = AsideState()
     var dirtyLanes: [Lane] = []
     var confirmations: [Confirmation] = []
     var timers = DeadlineHeap<Timer>()
@@ -104,8 +109,11 @@ package final class Broker {
             id: PartitionID(topic: TopicID(rawValue: .max), index: 0), number: 0, directory: options.directory + "/__catalog", isMemory: false)
         cursors = Partition(
             id: PartitionID(topic: TopicID(rawValue: .max), index: 1), number: 1, directory: options.directory + "/__cursors", isMemory: false)
-        partitions[0] = catalog
-        partitions[1] = cursors
+        survivors = Partition(
+            id: PartitionID(topic: TopicID(rawValue: .max), index: 2), number: 2, directory: options.directory + "/__aside", isMemory: false)
+        memorySurvivors = Partition(
+            id: PartitionID(topic: TopicID(rawValue: .max), index: 3), number: 3, directory: options.directory + "/__aside", isMemory: true)
+        for own in [catalog, cursors, survivors, memorySurvivors] { partitions[own.number] = own }
         try restore()
         timers.insert(.retention, deadline: now.instant.advanced(byNanoseconds: options.retentionCheckMilliseconds * 1_000_000).rawValue)
     }
@@ -252,6 +260,7 @@ package final class Broker {
         tick &+= 1
         runTimers()
         runMoves()
+        runAsideJobs()
         if isCursorWriteDue || !confirmations.isEmpty { writeCursors() }
         compactCatalog()
         // Answering may append again (a move resumed): those wait for the next tick.
@@ -264,7 +273,7 @@ package final class Broker {
     /// When `endTick` wants to run though nothing happened.
     package var nextDeadline: Instant {
         if isShuttingDown { return .distantFuture }
-        if !ready.isEmpty || !touched.isEmpty || !moves.isEmpty || !confirmations.isEmpty { return now.instant }
+        if !ready.isEmpty || !touched.isEmpty || !moves.isEmpty || !asideJobs.isEmpty || !confirmations.isEmpty { return now.instant }
         return Instant(rawValue: timers.earliest)
     }
 
@@ -335,6 +344,8 @@ package final class Broker {
         case .moved(let record): moved(record, failure)
         case .resume(let move): if failure == nil { moves.append(move) } else { retry(move) }
         case .destroy(let gone): if failure == nil { for partition in gone { destroy(partition) } }
+        case .copied(let job): copied(job, failure)
+        case .asideNoted(let job): asideNoted(job, failure)
         case .snapshot(let partition, let before): if failure == nil { trimSnapshot(partition, before) }
         }
     }

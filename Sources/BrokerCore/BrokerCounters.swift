@@ -24,6 +24,8 @@ package struct BrokerCounters: Sendable, Equatable {
     package var flushes: UInt64 = 0
     package var logsFailed: UInt64 = 0
     package var cursorWrites: UInt64 = 0
+    /// Old survivors that were copied, so that their segments could go.
+    package var setAside: UInt64 = 0
     /// Records of stored batches that could not be read.
     package var unreadable: UInt64 = 0
 
@@ -40,6 +42,7 @@ package struct BrokerCounters: Sendable, Equatable {
     package var routingKeyBytes: UInt64 = 0
     package var routeDepth: UInt64 = 0
     package var settledRanges: UInt64 = 0
+    package var setAsideLimit: UInt64 = 0
 
     package init() {}
 
@@ -49,7 +52,7 @@ package struct BrokerCounters: Sendable, Equatable {
             ("consumers_per_session", consumersPerSession), ("unsettled_per_consumer", unsettledPerConsumer), ("parked_fetches", parkedFetches),
             ("topics", topics), ("partitions_per_topic", partitionsPerTopic), ("exchanges", exchanges), ("bindings", bindings),
             ("subscriptions", subscriptions), ("producers", producers), ("name_bytes", nameBytes), ("routing_key_bytes", routingKeyBytes),
-            ("route_depth", routeDepth), ("settled_ranges", settledRanges),
+            ("route_depth", routeDepth), ("settled_ranges", settledRanges), ("set_aside", setAsideLimit),
         ]
     }
 }

@@ -27,6 +27,10 @@ extension Broker {
         package var deliveryRecords: Int64 = 1_024
         /// Records that one tick moves to dead-letter topics or back.
         package var movesPerTick = 512
+        /// Where more segments than this follow the oldest unsettled records, those are set aside; 0: never.
+        package var segmentsBeforeAside = 8
+        /// Bytes that one tick sets aside.
+        package var asideBytesPerTick = 1 << 20
         /// Logs opened at start; beyond it they are opened at their first use.
         package var logsOpenedAtStart = 1_000
 

@@ -11,12 +11,18 @@ package import SegmentLog
 /// time-to-live, priority, selectors) chooses among `pending`; the three sets stay.
 package struct Cursor {
     /// Nothing below is wanted again.
-    package private(set) var floor: Offset
+    package internal(set) var floor: Offset
     /// The first offset that was never taken.
-    package private(set) var next: Offset
-    private(set) var settled = RangeSet()
-    private(set) var inFlight = RunList<InFlight>()
-    private(set) var redelivery = RunList<Redelivery>()
+    package internal(set) var next: Offset
+    var settled = RangeSet()
+    var inFlight = RunList<InFlight>()
+    var redelivery = RunList<Redelivery>()
+    /// Copies of old survivors; see `Cursor+Aside`.
+    var aside = RunList<Aside>()
+    /// Everything unsettled below has a copy, ...
+    var asideBelow = Offset.zero
+    /// ... and this is durable, so that the log may forget it.
+    var keptBelow = Offset.zero
     private var leases = LeaseTimes()
 
     /// Delivered and not settled. `consumer` 0 is the broker itself, moving records elsewhere.
@@ -116,6 +122,7 @@ package struct Cursor {
         inFlight.cut(first.rawValue, last.rawValue, where: { $0.consumer == consumer }) { done.insert($0.first, $0.last) }
         settled = done
         raiseFloor()
+        pruneAside(first.rawValue, last.rawValue)
         return before &- inFlight.covered
     }
 
@@ -216,10 +223,11 @@ package struct Cursor {
         self = Cursor(at: offset)
     }
 
-    /// The log has forgotten what lies below `start`.
+    /// The log has forgotten what lies below `start`: all but what has a copy elsewhere is gone.
     /// `lost` names the consumers that had something there in flight, and how many records.
     package mutating func logStarts(at start: Offset, _ lost: (UInt32, Int64) -> Void = { _, _ in }) {
         guard start > floor else { return }
+        if !aside.isEmpty { return loseUncopied(below: start, lost) }
         inFlight.cut(.min, start.rawValue &- 1) { lost($0.consumer, $0.length) }
         redelivery.removeAll(below: start.rawValue)
         settled.removeAll(below: start.rawValue)
@@ -244,10 +252,11 @@ package struct Cursor {
         }
         settled = done
         raiseFloor()
+        pruneAside(.min, end.rawValue)
         return count
     }
 
-    private mutating func raiseFloor() {
+    mutating func raiseFloor() {
         guard let head = settled.first, head.first <= floor.rawValue else { return }
         floor = Offset(head.last &+ 1)
         settled.removeAll(below: floor.rawValue)
@@ -274,12 +283,23 @@ package struct Cursor {
         redelivery.insert(Redelivery(first: first, last: last, attempts: max(0, attempts)))
     }
 
+    /// A copy that was noted when the cursor was written.
+    mutating func restore(_ copy: Aside, below end: Offset) {
+        guard copy.first >= 0, copy.first <= copy.last, copy.last < end.rawValue, end <= next, aside.last.map({ $0.last < copy.first }) ?? true else { return }
+        aside.insert(copy)
+        asideBelow = end
+        keptBelow = end
+    }
+
     /// Ends restoring: the log has `start ..< end`; what is neither settled nor noted for redelivery below `next` is delivered again.
     /// After an unclean stop deliveries may have gone beyond the noted `next`: all that is there counts as possibly delivered.
     package mutating func restored(start: Offset, end: Offset, clean: Bool) {
         if next > end {
             settled.remove(end.rawValue, .max)
             redelivery.cut(end.rawValue, .max) { _ in }
+            aside.cut(end.rawValue, .max) { _ in }
+            asideBelow = min(asideBelow, end)
+            keptBelow = min(keptBelow, end)
             next = end
             floor = min(floor, end)
         } else if !clean {
@@ -337,7 +357,7 @@ package struct Cursor {
         redelivery.forEach { add($0.first, $0.last) }
         var leased = true
         inFlight.forEach { if $0.deadline < leases.earliest { leased = false } }
-        return !overlap && leased && !settled.contains(floor.rawValue)
+        return !overlap && leased && isAsideSound && !settled.contains(floor.rawValue)
     }
 }
 

@@ -7,6 +7,10 @@ internal import SegmentLog
 ///     version 1 | subscription | partition | floor | next | n, then n settled ranges (gap, length) |
 ///     m, then m ranges that were tried before (gap, length, attempts)          all numbers zig-zag varints
 ///
+/// Version 2, where copies of old survivors are noted, goes on:
+///
+///     below which all have copies | k, then k copies (gap, length, place, bytes, time); the first gap counts from 0
+///
 /// What was in flight is not written as such: after a restart it is to be delivered again, with the attempts that had failed.
 struct CursorRecord {
     var subscription: SubscriptionID
@@ -14,9 +18,11 @@ struct CursorRecord {
     var cursor: Cursor
 
     static let version: UInt8 = 1
+    static let versionWithCopies: UInt8 = 2
 
     static func encode(_ cursor: Cursor, subscription: SubscriptionID, partition: Int32, into buffer: inout ByteBuffer) {
-        buffer.append(version)
+        let hasCopies = !cursor.aside.isEmpty
+        buffer.append(hasCopies ? versionWithCopies : version)
         buffer.append(varInt: Int64(subscription.rawValue))
         buffer.append(varInt: Int64(partition))
         buffer.append(varInt: cursor.floor.rawValue)
@@ -45,12 +51,22 @@ struct CursorRecord {
             bytes.append(varInt: Int64(run.attempts))
             at = run.last + 1
         }
+        if hasCopies {
+            bytes.append(varInt: cursor.asideBelow.rawValue)
+            bytes.append(varInt: Int64(cursor.aside.count))
+            at = 0
+            cursor.aside.forEach { copy in
+                for number in [copy.first - at, copy.length, copy.place, copy.bytes, copy.time] { bytes.append(varInt: number) }
+                at = copy.last + 1
+            }
+        }
         buffer.append(bytes.bytes)
     }
 
     init(decoding bytes: RawSpan) throws(ByteError) {
         var reader = ByteReader(bytes)
-        guard try reader.byte() == CursorRecord.version else { throw .outOfRange }
+        let version = try reader.byte()
+        guard version == CursorRecord.version || version == CursorRecord.versionWithCopies else { throw .outOfRange }
         subscription = SubscriptionID(rawValue: try reader.number())
         guard let partition = Int32(exactly: try reader.varInt()) else { throw .outOfRange }
         self.partition = partition
@@ -68,6 +84,17 @@ struct CursorRecord {
             let range = try CursorRecord.range(&reader, &at, below: next)
             guard let attempts = Int32(exactly: try reader.varInt()) else { throw .outOfRange }
             cursor.restore(redelivery: range.lowerBound, range.upperBound, attempts: attempts)
+        }
+        guard version == CursorRecord.versionWithCopies else { return }
+        let end = try reader.varInt()
+        guard end >= 0, end <= next else { throw .outOfRange }
+        at = 0
+        for _ in 0..<max(0, try reader.varCount()) {
+            let range = try CursorRecord.range(&reader, &at, below: end)
+            let (place, bytes, time) = (try reader.varInt(), try reader.varInt(), try reader.varInt())
+            guard place >= 0, place < .max / 2, bytes >= 0, bytes < 1 << 40 else { throw .outOfRange }
+            let copy = Cursor.Aside(first: range.lowerBound, last: range.upperBound, place: place, bytes: bytes, time: time)
+            cursor.restore(copy, below: Offset(end))
         }
     }
 

@@ -35,6 +35,7 @@ extension Limits {
         count("routing_key_length", &routingKeyBytes, most: 4_096)
         count("route_depth", &routeDepth, most: 64)
         count("settled_ranges", &settledRanges, most: 100_000_000)
+        count("set_aside", &setAside, most: 10_000_000)
         try options.finish()
     }
 }

@@ -31,8 +31,10 @@ package struct Limits: Sendable, Equatable {
     package var nameBytes = 249
     package var routingKeyBytes = 255
     package var routeDepth = 16
-    /// Ranges that one cursor keeps above its floor before the oldest holes are moved aside.
+    /// Ranges that one cursor keeps above its floor; then nothing new is delivered until some holes are filled.
     package var settledRanges = 65_536
+    /// Old unsettled records that one cursor keeps aside, so that their segments can go.
+    package var setAside = 16_384
 
     package init() {}
 }

@@ -35,10 +35,14 @@ final class Partition {
         self.isMemory = isMemory
     }
 
-    /// What until-acknowledged retention may not pass: the lowest place of the durable subscriptions; nil without any.
+    /// What until-acknowledged retention may not pass: the lowest place of the durable subscriptions, but for records with a copy
+    /// elsewhere; nil without any.
     var acknowledgedFloor: Offset? {
         var floor: Offset?
-        for lane in lanes where lane.subscription.isDurable { floor = min(floor ?? lane.cursor.floor, lane.cursor.floor) }
+        for lane in lanes where lane.subscription.isDurable {
+            let own = lane.cursor.retentionFloor
+            floor = min(floor ?? own, own)
+        }
         return floor
     }
 }

@@ -43,6 +43,10 @@ struct Waiter {
         case resume(Move)
         /// Logs whose deletion is durable.
         case destroy([Partition])
+        /// Copies of old survivors.
+        case copied(AsideJob)
+        /// The cursors that name them.
+        case asideNoted(AsideJob)
         /// The cursors' or the catalog's snapshot: what lies before is obsolete.
         case snapshot(Partition, before: Offset)
     }

@@ -63,6 +63,11 @@ final class Lane {
     /// Changed since its cursor was last written.
     var isDirty = false
     var isDetached = false
+    /// Its old survivors are being copied; after a failure not again before `asideRetry`.
+    var settingAside: AsideJob?
+    var asideRetry = Instant(rawValue: 0)
+    /// Noted among the lanes that have copies.
+    var hasAside = false
     /// Has more holes above its floor than the limit allows: nothing new until some are filled.
     var isStalled = false
     /// For when its next lease is on the broker's timer.

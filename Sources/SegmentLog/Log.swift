@@ -90,6 +90,12 @@ package final class Log {
 
     package var segmentCount: Int { segments.count }
 
+    /// Where the newest `count` segments begin; nil when there are no others.
+    package func base(ofLast count: Int) -> Offset? { count > 0 && count < segments.count ? segments[segments.count - count].base : nil }
+
+    /// Where the segment begins that holds `offset`.
+    package func segmentBase(atOrBefore offset: Offset) -> Offset? { segments.last { $0.base <= offset }?.base }
+
     func path(_ base: Offset, _ kind: LogFiles.Kind) -> String { directory + "/" + LogFiles.name(base, kind) }
     func path(_ name: String) -> String { directory + "/" + name }
 

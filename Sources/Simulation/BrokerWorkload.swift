@@ -25,6 +25,8 @@ package final class BrokerWorkload {
     private var confirms: [RequestID: UInt64] = [:]
     private var answers: [RequestID: Response] = [:]
     private var failedSettle = false
+    /// Most is settled soon and one in `keepsEach` not for long, so that old messages remain; 0: all alike.
+    private let keepsEach: UInt64
 
     private static let deliveryLimit = 3
     private static let leaseMilliseconds: UInt32 = 2_000
@@ -63,6 +65,12 @@ package final class BrokerWorkload {
         options.log.durability = .group
         options.cursorWriteMilliseconds = random.pick([1, 50])
         options.moveRetryMilliseconds = 50
+        options.segmentsBeforeAside = random.pick([1, 2, 8])
+        keepsEach = random.pick([0, 10, 20])
+        if keepsEach > 0 {
+            options.log.segmentBytes = 1_024
+            options.segmentsBeforeAside = 1
+        }
         oracle = QueueOracle(deliveryLimit: BrokerWorkload.deliveryLimit)
         report = LogWorkload.Report(seed: seed, hash: 0, faults: [], lines: [], setting: "segments of \(options.log.segmentBytes) B")
     }
@@ -76,6 +84,7 @@ package final class BrokerWorkload {
             if broker != nil, try makeTopics() {
                 for _ in 0..<random.within(1...profile.stepsPerLife) where !disk.isDown { try step() }
             }
+            report.setAside += Int(broker?.counters.setAside ?? 0)
             try end()
         }
         try start()
@@ -166,9 +175,9 @@ package final class BrokerWorkload {
 
     private func step() throws(Violation) {
         switch random.below(100) {
-        case ..<35: publish()
+        case ..<35: for _ in 0..<(keepsEach > 0 ? random.within(1...12) : 1) { publish() }
         case ..<50: consume()
-        case ..<75: try settle()
+        case ..<75: if keepsEach > 0 { try settleMost() } else { try settle() }
         case ..<78:
             if let session = sessions.last, random.chance(0.5) { close(session) }
         default: try pass(UInt64(random.pick([1_000, 300_000, 20_000_000, 1_500_000_000])))
@@ -247,6 +256,20 @@ package final class BrokerWorkload {
             (.accept, .accepted), (.accept, .accepted), (.accept, .accepted), (.requeue, .requeued), (.release, .released), (.reject, .rejected),
         ]
         try settle(index, of: session, random.pick(outcomes), confirm: random.chance(0.5))
+    }
+
+    /// All but a few that stay, and are requeued, rejected or settled now and then.
+    private func settleMost() throws(Violation) {
+        if random.chance(0.1) { try settle() }
+        for session in sessions where !session.isReader {
+            for index in session.inFlight.indices.reversed() where session.inFlight[index].message % keepsEach != 0 && random.chance(0.9) {
+                try settle(index, of: session, (.accept, .accepted), confirm: random.chance(0.2))
+                if disk.isDown { return }
+            }
+            let more = random.within(1...10)
+            session.credit += more
+            if session.isConsuming { perform(.credit(ConsumerID(rawValue: 1), messages: Int32(more), bytes: 1 << 20), session, []) }
+        }
     }
 
     private func settle(_ index: Int, of session: Session, _ outcome: (Settle.Outcome, QueueOracle.Outcome), confirm: Bool) throws(Violation) {

@@ -29,6 +29,8 @@ package final class LogWorkload {
         package var recoveries = 0
         package var appended = 0
         package var failedLogs = 0
+        /// Old messages that a broker set aside.
+        package var setAside = 0
         package var refusals = 0
 
         /// What a person needs to look into it.

@@ -27,6 +27,7 @@ struct BrokerPropertyTests {
         let harness = try Harness { options in
             options.log.segmentBytes = 4_096
             options.deliveryRecords = 7
+            options.segmentsBeforeAside = Int(seed % 4)
         }
         let mode: Durability = seed % 3 == 0 ? .none : .group
         let topic = try harness.create(

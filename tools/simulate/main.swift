@@ -35,6 +35,7 @@ func run(_ workload: (Seed, LogWorkload.Profile) -> LogWorkload.Report) {
     var appended = 0
     var refusals = 0
     var failedLogs = 0
+    var setAside = 0
     for seed in seeds {
         let report = workload(Seed(seed), profile)
         crashes += report.crashes
@@ -42,6 +43,7 @@ func run(_ workload: (Seed, LogWorkload.Profile) -> LogWorkload.Report) {
         appended += report.appended
         refusals += report.refusals
         failedLogs += report.failedLogs
+        setAside += report.setAside
         if report.violation != nil {
             failed += 1
             if failed <= 20 { print(report.text) }
@@ -51,7 +53,7 @@ func run(_ workload: (Seed, LogWorkload.Profile) -> LogWorkload.Report) {
     }
     print(
         "\(seeds.count) seeds: \(failed) failed; \(appended) messages, \(crashes) power cuts, \(recoveries) recoveries, \(failedLogs) failed logs, "
-            + "\(refusals) refusals of damaged logs")
+            + "\(refusals) refusals of damaged logs, \(setAside) messages set aside")
     exit(failed == 0 ? 0 : 1)
 }
 

@@ -78,6 +78,7 @@ struct ServeCommand {
         options.broker.limits = config.limits
         options.broker.queueLeaseMilliseconds = UInt32(clamping: config.queueLease.milliseconds)
         options.broker.deliveryLimit = UInt16(clamping: config.queueDeliveryLimit)
+        options.broker.segmentsBeforeAside = config.queueSetAsideAfter
         options.shard.limits = config.limits
         options.shard.spinNanoseconds = UInt64(clamping: config.spin.nanoseconds)
         options.listeners = config.listeners.map { ShardGroup.Listener(address: $0.address, wireProtocol: $0.wire) }
