@@ -103,7 +103,7 @@ struct ServeCommand {
         let places = zip(config.listeners, started.addresses).map { "\($0.protocolName)=\($1)" }.joined(separator: " ")
         invocation.console.print("needletail \(Program.version) is ready: \(places)")
         guard invocation.has("hints") else { return }
-        let program = invocation.environment["NEEDLETAIL_BINARY"] ?? "needletail"
+        let program = CommandLine.arguments.first ?? "needletail"
         invocation.console.print(
             """
             Try in another terminal:
