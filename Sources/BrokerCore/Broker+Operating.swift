@@ -105,6 +105,7 @@ extension Broker {
         add("set_aside_total", counters.setAside)
         add("unreadable_batches_total", counters.unreadable)
         add("logs_failed_total", counters.logsFailed)
+        add("disk_low_total", counters.diskLow)
         for (name, value) in counters.limits { add("limit_\(name)_total", value) }
         var inFlight: UInt64 = 0
         var waiting: UInt64 = 0

@@ -189,6 +189,7 @@ extension Broker {
                 directory: partition.directory, number: partition.number, options: logOptions(topic), storage: partition.isMemory ? memoryStorage : storage,
                 now: now)
             partition.log = log
+            noteRecovery(partition, log)
             partition.shown = log.visibleEnd
             joinCursors(partition, log)
             schedule(partition)
@@ -198,6 +199,7 @@ extension Broker {
             let failure = BrokerError(.storageFailed, "the log is not usable: \(BrokerError(error).text)")
             partition.failure = failure
             counters.logsFailed &+= 1
+            notices.append(.logRefused(log: shownName(partition), reason: BrokerError(error).text))
             throw failure
         }
     }
@@ -228,6 +230,7 @@ extension Broker {
 
     /// Reads catalog and cursors, and opens logs as far as the options say.
     func restore() throws(StartError) {
+        lookAtDisk()
         do throws(StorageError) { try storage.makeDirectory(options.directory + "/logs") } catch {
             throw StartError(path: options.directory, reason: error.description)
         }
@@ -244,6 +247,7 @@ extension Broker {
         own.maxMessageBytes = options.limits.frameBytes + (4 << 20)
         survivors.log = try openOwn(survivors, own)
         memorySurvivors.log = try openOwn(memorySurvivors, own)
+        for own in [catalog, cursors, survivors, memorySurvivors] { if let log = own.log { noteRecovery(own, log) } }
         wasStoppedCleanly = (catalog.log?.recovery.wasClean ?? true) && (cursors.log?.recovery.wasClean ?? true)
         isRestoring = true
         try replay(catalog) { bytes throws(ByteError) in self.apply(try CatalogRecord(decoding: bytes)) }

@@ -49,6 +49,7 @@ extension Broker {
     private func append(_ content: Append.Content, to partition: Partition, _ input: RawSpan) throws(BrokerError) -> (AppendResult, Log) {
         let log = try openLog(partition)
         if let fault = log.fault { throw BrokerError(.storageFailed, "the log takes no more writes: \(fault)") }
+        if !partition.isMemory { try checkRoom(for: content.byteCount) }
         let result: AppendResult
         let bytes: Int
         do throws(LogError) {

@@ -61,6 +61,10 @@ package final class Broker {
     /// The last stop left everything as it should be.
     package internal(set) var wasStoppedCleanly = true
 
+    // What operators are told, and the room on the disk
+    var notices: [Notice] = []
+    var room = DiskRoom()
+
     // Work of the tick
     var touched: [Partition] = []
     var ready = RingQueue<Lane>()
@@ -317,6 +321,7 @@ package final class Broker {
         if !partition.isFaultKnown {
             partition.isFaultKnown = true
             counters.logsFailed &+= 1
+            notices.append(.logFailed(log: shownName(partition), reason: fault.description))
         }
         let error = BrokerError(.storageFailed, "the log takes no more writes: \(fault)")
         while let waiter = partition.waits.popAny() { complete(waiter, error) }
@@ -388,6 +393,7 @@ package final class Broker {
                 isCursorTimerSet = false
                 isCursorWriteDue = true
             case .retention:
+                lookAtDisk()
                 applyRetention()
                 later(.retention, milliseconds: options.retentionCheckMilliseconds)
             }

@@ -23,6 +23,7 @@ package struct BrokerCounters: Sendable, Equatable {
     package var fetchesParked: UInt64 = 0
     package var flushes: UInt64 = 0
     package var logsFailed: UInt64 = 0
+    package var diskLow: UInt64 = 0
     package var cursorWrites: UInt64 = 0
     /// Old survivors that were copied, so that their segments could go.
     package var setAside: UInt64 = 0

@@ -25,6 +25,8 @@ extension Broker {
         package var deliveryBytes = 256 << 10
         /// The most records of one delivery in `.records` form.
         package var deliveryRecords: Int64 = 1_024
+        /// Publishes to disk are refused while less than this is free (of small disks: a twentieth).
+        package var diskReserveBytes = 256 << 20
         /// Records that one tick moves to dead-letter topics or back.
         package var movesPerTick = 512
         /// Where more segments than this follow the oldest unsettled records, those are set aside; 0: never.

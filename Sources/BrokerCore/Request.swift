@@ -79,6 +79,14 @@ package struct Append {
         /// One whole Kafka record batch v2.
         case batch(ByteRange)
         case message(MessageRanges)
+
+        /// About what the log will grow by.
+        var byteCount: Int {
+            switch self {
+            case .batch(let range): range.count
+            case .message(let message): (message.key?.count ?? 0) &+ (message.payload?.count ?? 0) &+ message.headers.count
+            }
+        }
     }
 
     package enum Answer { case whenReached, never }

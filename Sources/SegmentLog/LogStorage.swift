@@ -33,11 +33,17 @@ package protocol LogStorage: AnyObject {
     /// Waits until the file's content is durable. For start-up and shutdown.
     func sync(_ file: FileHandle) throws(StorageError)
     func syncDirectory(_ path: String) throws(StorageError)
+    /// Bytes that are free, and bytes in all, where `path` lies; nil when that cannot be told.
+    func space(of path: String) -> (free: Int, total: Int)?
     /// Drops cached pages of the file, so that recovery reads what is on the disk (S10).
     func dropCache(_ file: FileHandle)
 
     /// Starts an operation; its completion names `ticket`.
     func start(_ operation: StorageOperation, ticket: StorageTicket)
+}
+
+extension LogStorage {
+    package func space(of path: String) -> (free: Int, total: Int)? { nil }
 }
 
 extension LogStorage {

@@ -135,6 +135,11 @@ package final class LinuxStorage: LogStorage {
 
     package func dropCache(_ file: FileHandle) { File(file).dropCache() }
 
+    package func space(of path: String) -> (free: Int, total: Int)? {
+        guard let found = try? SystemLimits.filesystem(of: path) else { return nil }
+        return (Int(found.freeBytes), Int(found.totalBytes))
+    }
+
     // MARK: By ticket
 
     package func start(_ operation: StorageOperation, ticket: StorageTicket) {

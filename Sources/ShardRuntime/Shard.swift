@@ -23,7 +23,7 @@ package final class Shard: DriverHandler {
     let broker: Broker
     private let protocols: [any WireProtocol]
     private let commands: CommandQueue
-    private let log: LogWriter
+    let log: LogWriter
 
     var connections = ConnectionTable()
     /// Connections with something to send at the end of the tick.
@@ -73,6 +73,7 @@ package final class Shard: DriverHandler {
         if isTimed { stages.received(since: now.instant, at: driver.readClock()) }
         broker.endTick(now: now)
         if isTimed { stages.appended(at: driver.readClock()) }
+        for notice in broker.takeNotices() { tell(notice) }
         passOnEffects(now)
         if sweep.isDue(now.instant) { sweepSome(now) }
         sendAll(now.instant)

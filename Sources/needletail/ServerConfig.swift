@@ -11,6 +11,8 @@ import Wire
 struct ServerConfig: Sendable {
     var dataDirectory: String
     var listeners: [Listener]
+    /// Publishes to disk are refused while less is free.
+    var diskReserve: ByteCount
     /// nil: as the machine has cores, see `shardCount`.
     var shards: Int?
     var driver: DriverChoice
@@ -50,6 +52,7 @@ struct ServerConfig: Sendable {
         var faults: [ConfigFault] = []
         dataDirectory = root.text("data", default: ServerConfig.defaultDirectory(surroundings))
         listeners = ServerConfig.listeners(root, protocols, &faults)
+        diskReserve = root.size("disk_reserve", default: .mebibytes(256), in: .kibibytes(0) ... .gibibytes(1024))
         shards = root.integer("shards", default: nil, in: 1...256, or: "auto")
         driver = root.choice("driver", default: .auto)
         pinsShards = root.flag("pin", default: false)

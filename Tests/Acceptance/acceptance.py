@@ -9,6 +9,7 @@ import time
 import traceback
 
 from broker import DRIVER
+import claims_disk
 import claims_hostile
 import claims_operating
 import claims_orders
@@ -18,7 +19,7 @@ import claims_streaming
 
 CLAIMS = [
     function
-    for module in (claims_operating, claims_hostile, claims_protocol, claims_orders, claims_streaming, claims_scale)
+    for module in (claims_operating, claims_disk, claims_hostile, claims_protocol, claims_orders, claims_streaming, claims_scale)
     for name, function in sorted(vars(module).items())
     if name.startswith("claim_") and function.__module__ == module.__name__
 ]

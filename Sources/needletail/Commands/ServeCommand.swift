@@ -76,6 +76,7 @@ struct ServeCommand {
         options.core = config.pinsShards ? 0 : nil
         options.broker.log = config.topics
         options.broker.limits = config.limits
+        options.broker.diskReserveBytes = Int(config.diskReserve.rawValue)
         options.broker.queueLeaseMilliseconds = UInt32(clamping: config.queueLease.milliseconds)
         options.broker.deliveryLimit = UInt16(clamping: config.queueDeliveryLimit)
         options.broker.segmentsBeforeAside = config.queueSetAsideAfter

@@ -197,7 +197,8 @@ extension TopicDescription {
 
     var json: [(String, JSON)] {
         [
-            ("topic", .text(name)), ("id", .integer(Int64(id))), ("kind", .text(kind)), ("durability", .optional(options.durability?.name)), ("messages", .integer(messages)),
+            ("topic", .text(name)), ("id", .integer(Int64(id))), ("kind", .text(kind)), ("durability", .optional(options.durability?.name)),
+            ("messages", .integer(messages)),
             ("bytes", .integer(bytes)), ("retention_ms", .optional(options.retention.map(\.milliseconds))),
             ("retention_bytes", .optional(options.retentionBytes)),
             ("dead_letter_topic", .optional(options.deadLetterTopic)), ("partitions", .list(partitions.map { .object($0.json) })),

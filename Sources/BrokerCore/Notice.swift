@@ -1,0 +1,35 @@
+package import SegmentLog
+
+/// What an operator must be told, once each; the shard makes log lines of it.
+package enum Notice: Equatable, Sendable {
+    /// An error of the disk: the log takes no more writes until the broker is started again (S8).
+    case logFailed(log: String, reason: String)
+    /// The log could not be opened, or is damaged where it was durable: nothing of it is served (S14).
+    case logRefused(log: String, reason: String)
+    /// The torn end of a log was cut when it was opened.
+    case tailCut(log: String, at: Offset, bytes: Int, reason: String)
+    /// Publishes are refused until there is more room.
+    case diskLow(free: Int, reserve: Int)
+    case diskRoomAgain(free: Int)
+}
+
+extension Broker {
+    /// Hands over what is to be told.
+    package func takeNotices() -> [Notice] {
+        guard !notices.isEmpty else { return [] }
+        defer { notices = [] }
+        return notices
+    }
+
+    /// How people know a partition: its topic's name, and the directory to look in.
+    func shownName(_ partition: Partition) -> String {
+        guard let topic = topics[partition.id.topic] else { return partition.directory }
+        return "\(topic.name)/\(partition.id.index) in \(partition.directory)"
+    }
+
+    func noteRecovery(_ partition: Partition, _ log: Log) {
+        guard let offset = log.recovery.truncatedAt, log.recovery.truncatedBytes > 0 else { return }
+        notices.append(
+            .tailCut(log: shownName(partition), at: offset, bytes: log.recovery.truncatedBytes, reason: log.recovery.truncatedReason ?? "torn"))
+    }
+}
