@@ -353,6 +353,8 @@ extension Broker {
         for entry in entries where entry.isDirectory {
             let parts = entry.name.split(separator: "-")
             guard parts.count == 2, let id = UInt32(parts[0]), UInt32(parts[1]) != nil else { continue }
+            // So far ahead no broker was: somebody else's directory, and no reason to use up the ids.
+            guard id <= nextTopic &+ 1_000_000 else { continue }
             if id >= nextTopic {
                 // Never in the catalog, so nobody was told of it; its id is not given out again.
                 nextTopic = id + 1

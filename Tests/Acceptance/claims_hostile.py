@@ -122,6 +122,7 @@ def claim_garbage_in_the_data_directory_is_survived():
         (logs / "1-0" / "spare-9.tmp").write_bytes(random.randbytes(5000))
         (logs / "1-0" / "notes.txt").write_bytes(b"somebody was here")
         (logs / "..strange").mkdir()
+        (logs / "4294967295-0").mkdir()
         (logs / "77-0").mkdir()
         (logs / "77-0" / "00000000000000000000.log").write_bytes(random.randbytes(70000))
         for name in ("00000000000000000000.index", "00000000000000000000.timeindex"):
