@@ -28,6 +28,7 @@ extension Broker {
         }
         // A log that was not opened yet has no cursors either.
         try openLanes(of: subscription)
+        if subscribe.form == .records { topic.handsOutRecords = true }
         let consumer = Consumer(
             subscribe, number: nextConsumerNumber(), session: session, subscription: subscription, unsettledLimit: Int64(options.limits.unsettledPerConsumer))
         consumers[consumer.number] = consumer
@@ -79,6 +80,7 @@ extension Broker {
         _ topic: Topic, id: SubscriptionID, name: String, mode: SubscriptionMode, options: SubscriptionOptions, starts: [Offset], isPersistent: Bool
     ) -> Subscription {
         let subscription = Subscription(id: id, name: name, mode: mode, options: options, topic: topic, isPersistent: isPersistent)
+        if mode == .shared { topic.handsOutRecords = true }
         for (index, partition) in topic.partitions.enumerated() {
             let lane = Lane(subscription: subscription, partition: partition, cursor: Cursor(at: index < starts.count ? starts[index] : .zero))
             subscription.lanes.append(lane)

@@ -8,6 +8,8 @@ enum DeathReason: String {
     case deliveryLimit = "delivery-limit"
     case leaseExpired = "lease-expired"
     case consumerGone = "consumer-gone"
+    /// Its records cannot be told apart: the letter's payload is the batch as it was stored.
+    case unreadable
 }
 
 /// Records of one lane on their way to another topic; in flight with the broker meanwhile.
@@ -106,12 +108,15 @@ extension Broker {
 
     private func moveRecords(_ move: Move, _ batch: BatchView, _ last: Offset, to destination: Topic?, _ budget: inout Int) throws(LogError) {
         let bytes = batch.slice.memory.bytes(batch.slice.range)
+        var refusal: BrokerError?
         do throws(ByteError) {
             var reader = try RecordReader(bytes, records: Broker.relative(batch))
             try reader.skip(Int(move.first - batch.baseOffset))
-            while move.first <= last, budget > 0, let record = try reader.next() {
+            while move.first <= last, budget > 0 {
+                guard let record = try reader.next() else { throw .truncated }
                 budget -= 1
-                let offset = batch.baseOffset + Int64(record.offsetDelta)
+                // By its place: what it says of itself may be a lie.
+                let offset = move.first
                 do throws(BrokerError) {
                     let target: Topic
                     var index: Int32 = -1
@@ -125,13 +130,42 @@ extension Broker {
                         continue
                     }
                     try store(move, record, bytes, offset, batch, in: target, index)
-                } catch { throw BrokerFault.stop }
+                } catch {
+                    refusal = error
+                    throw .outOfRange
+                }
                 move.first = offset + 1
             }
-        } catch { throw .corruptBatch("records of the batch at \(batch.baseOffset)") }
+        } catch {
+            if let refusal, refusal.code != .corruptBatch { throw .corruptBatch(refusal.text) }
+            try moveUnreadable(move, batch, last, to: destination, &budget)
+        }
     }
 
-    private enum BrokerFault { static let stop = ByteError.outOfRange }
+    /// What cannot be told apart goes as one letter with the batch's bytes as its payload.
+    private func moveUnreadable(_ move: Move, _ batch: BatchView, _ last: Offset, to target: Topic?, _ budget: inout Int) throws(LogError) {
+        defer { move.first = last + 1 }
+        guard let target, case .deadLetter(let reason) = move.kind else { return giveBack(move, move.first, last) }
+        budget -= 1
+        scratch.clear()
+        var message = MessageRanges(key: nil, payload: nil, headers: .empty, headerCount: 0, timestamp: nil, producer: nil)
+        message.headerCount = addHistory(move, reason, move.first)
+        message.headers = ByteRange(start: 0, count: scratch.count)
+        message.payload = ByteRange(start: scratch.count, count: batch.slice.range.count)
+        scratch.append(batch.slice.memory.bytes(batch.slice.range))
+        do throws(BrokerError) { try send(message, move, move.first, last, to: target, -1) } catch { throw .corruptBatch(error.text) }
+    }
+
+    /// Writes what led to a death as headers; answers how many.
+    private func addHistory(_ move: Move, _ reason: DeathReason, _ offset: Offset) -> Int32 {
+        let attempts = move.lane.cursor.inFlight.run(containing: offset.rawValue)?.attempt ?? 0
+        let values = [
+            reason.rawValue, move.lane.subscription.topic.name, String(move.lane.partition.id.index), String(offset.rawValue), String(attempts),
+            String(now.time.rawValue),
+        ]
+        for (name, value) in zip(Broker.deathHeaders, values) { RecordHeaderReader.encode(name: name, value: Array(value.utf8), into: &scratch) }
+        return Int32(values.count)
+    }
 
     /// Appends the record to its destination, with its history as headers or, on the way back, without.
     private func store(
@@ -145,13 +179,7 @@ extension Broker {
             message.headerCount = try copyHeaders(of: record, bytes)
         } catch { throw BrokerError(.corruptBatch, "headers of the record at \(offset)") }
         if case .deadLetter(let reason) = move.kind {
-            let attempts = move.lane.cursor.inFlight.run(containing: offset.rawValue)?.attempt ?? 0
-            let values = [
-                reason.rawValue, move.lane.subscription.topic.name, String(move.lane.partition.id.index), String(offset.rawValue), String(attempts),
-                String(now.time.rawValue),
-            ]
-            for (name, value) in zip(Broker.deathHeaders, values) { RecordHeaderReader.encode(name: name, value: Array(value.utf8), into: &scratch) }
-            message.headerCount += Int32(values.count)
+            message.headerCount += addHistory(move, reason, offset)
         }
         message.headers = ByteRange(start: 0, count: scratch.count)
         if let key = record.key {
@@ -162,6 +190,13 @@ extension Broker {
             message.payload = ByteRange(start: scratch.count, count: value.count)
             scratch.append(bytes.extracting(value.indices))
         }
+        try send(message, move, offset, offset, to: target, index)
+    }
+
+    /// Appends a message that lies in the scratch buffer; once it is durable, `first … last` are settled where they were.
+    private func send(
+        _ message: MessageRanges, _ move: Move, _ first: Offset, _ last: Offset, to target: Topic, _ index: Int32
+    ) throws(BrokerError) {
         var input = ByteBuffer()
         swap(&input, &scratch)
         defer { swap(&input, &scratch) }
@@ -169,7 +204,7 @@ extension Broker {
         let log = try openLog(partition)
         let result: AppendResult
         do throws(LogError) { result = try log.append(MessageParts(message), input: input.bytes, now: now) } catch { throw BrokerError(error) }
-        let waiter = Waiter(needed: result.baseOffset + 1, kind: .moved(MovedRecord(move: move, first: offset, last: offset)))
+        let waiter = Waiter(needed: result.baseOffset + 1, kind: .moved(MovedRecord(move: move, first: first, last: last)))
         wait(partition, log, waiter, partition.isMemory ? .none : .group)
     }
 

@@ -142,7 +142,16 @@ extension Broker {
                 found = try RecordReader.range(of: index, through: index + Int(count) - 1, in: bytes, records: records, from: lane.place)
             }
             range = found
-        } catch { throw .corruptBatch("records of the batch at \(batch.baseOffset)") }
+        } catch {
+            count = Int64(Broker.readableCount(batch, from: index, limit: Int(count)))
+            guard count > 0 else {
+                passOver(lane, pending, batch)
+                return false
+            }
+            do throws(ByteError) {
+                range = try RecordReader.range(of: index, through: index + Int(count) - 1, in: bytes, records: Broker.relative(batch))
+            } catch { throw .corruptBatch("records of the batch at \(batch.baseOffset)") }
+        }
         lane.place = RecordPlace(index: index + Int(count), position: range.upperBound)
         let slice = LogSlice(memory: memory, range: (base + range.lowerBound)..<(base + range.upperBound))
         deliver(

@@ -104,6 +104,7 @@ extension Broker {
         add("cursor_writes_total", counters.cursorWrites)
         add("set_aside_total", counters.setAside)
         add("unreadable_batches_total", counters.unreadable)
+        add("unreadable_refused_total", counters.unreadableRefused)
         add("logs_failed_total", counters.logsFailed)
         add("disk_low_total", counters.diskLow)
         for (name, value) in counters.limits { add("limit_\(name)_total", value) }

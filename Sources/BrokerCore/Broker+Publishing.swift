@@ -56,6 +56,10 @@ extension Broker {
             switch content {
             case .batch(let range):
                 bytes = range.count
+                if let topic = topic(partition.id.topic), topic.handsOutRecords, let fault = Broker.recordFault(input.extracting(range.indices)) {
+                    counters.unreadableRefused &+= 1
+                    throw LogError.corruptBatch(fault)
+                }
                 result = try log.append(batch: input.extracting(range.indices), now: now)
             case .message(let message):
                 bytes = (message.payload?.count ?? 0) &+ (message.key?.count ?? 0)

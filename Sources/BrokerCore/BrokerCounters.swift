@@ -27,8 +27,10 @@ package struct BrokerCounters: Sendable, Equatable {
     package var cursorWrites: UInt64 = 0
     /// Old survivors that were copied, so that their segments could go.
     package var setAside: UInt64 = 0
-    /// Records of stored batches that could not be read.
+    /// Stored batches that could not be handed out.
     package var unreadable: UInt64 = 0
+    /// Batches that were refused because their records lie.
+    package var unreadableRefused: UInt64 = 0
 
     package var consumersPerSession: UInt64 = 0
     package var unsettledPerConsumer: UInt64 = 0

@@ -73,6 +73,8 @@ final class Topic {
     var subscriptions: [String: Subscription] = [:]
     /// Subscriptions of one consumer each, without a name.
     var transient: [Subscription] = []
+    /// Queues, and topics that somebody reads record by record: batches are looked into when they come.
+    var handsOutRecords: Bool
     /// In the catalog; reply topics are not.
     let isPersistent: Bool
     var isDeleted = false
@@ -85,6 +87,7 @@ final class Topic {
         self.name = name
         self.options = options
         self.isPersistent = isPersistent
+        handsOutRecords = options.isQueue || options.untilAcknowledged
     }
 
     var keepsCursors: Bool { isPersistent && options.storage == .disk }
