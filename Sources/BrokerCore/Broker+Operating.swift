@@ -133,7 +133,7 @@ extension Broker {
         add("in_flight", inFlight)
         add("ready", waiting)
         add("log_bytes", bytes)
-        return list
+        return list + stages.statistics()
     }
 
     // MARK: The end

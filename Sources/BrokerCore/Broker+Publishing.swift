@@ -1,5 +1,6 @@
 internal import Bytes
 internal import Containers
+internal import Observability
 internal import Routing
 internal import SegmentLog
 
@@ -37,6 +38,8 @@ extension Broker {
     }
 
     func wait(_ partition: Partition, _ log: Log, _ waiter: Waiter, _ durability: Durability) {
+        var waiter = waiter
+        waiter.since = now.instant
         if durability.waitsForFlush {
             if !log.options.durability.waitsForFlush { log.requestFlush(through: waiter.needed) }
             partition.waits.untilFlushed.append(waiter)
@@ -154,7 +157,7 @@ extension Broker {
             counters.routingKeyBytes &+= 1
             throw BrokerError(.limitReached, "a routing key has at most \(options.limits.routingKeyBytes) bytes")
         }
-        guard let destinations = routes.resolve(exchange.rawValue, input.extracting(routingKey.indices)) else {
+        guard let destinations = resolve(exchange, input.extracting(routingKey.indices)) else {
             throw BrokerError(.unknownExchange, "no exchange with id \(exchange.rawValue)")
         }
         let fanout = Fanout(
@@ -192,6 +195,15 @@ extension Broker {
             fanout.failure = failure
         }
         try finish(fanout, append, needed)
+    }
+
+    private func resolve(_ exchange: ExchangeID, _ routingKey: RawSpan) -> [UInt32]? {
+        stages.routed &+= 1
+        guard let stopwatch = options.stopwatch, stages.routed % StageHistograms.sampling == 1 else { return routes.resolve(exchange.rawValue, routingKey) }
+        let start = stopwatch()
+        let found = routes.resolve(exchange.rawValue, routingKey)
+        stages.route.record(stopwatch() &- start)
+        return found
     }
 
     private func finish(_ fanout: Fanout, _ append: Append, _ needed: [(Partition, Offset)]) throws(BrokerError) {

@@ -1,5 +1,6 @@
 internal import Bytes
 internal import Containers
+internal import Observability
 internal import Routing
 package import SegmentLog
 
@@ -78,6 +79,7 @@ package final class Broker {
     var isCursorWriteDue = false
     var isCursorTimerSet = false
     var scratch = ByteBuffer()
+    let stages = StageHistograms()
 
     struct NamedExchange {
         var id: ExchangeID
@@ -309,7 +311,10 @@ package final class Broker {
         }
         let open = log.watermarks.flushed >= partition.heldThrough ? log.watermarks.end : log.watermarks.flushed
         while let waiter = partition.waits.popWritten(open) { complete(waiter, nil) }
-        while let waiter = partition.waits.popFlushed(log.watermarks.flushed) { complete(waiter, nil) }
+        while let waiter = partition.waits.popFlushed(log.watermarks.flushed) {
+            if let since = waiter.since { stages.durable.record(now.instant.nanoseconds(since: since)) }
+            complete(waiter, nil)
+        }
         let visible = log.visibleEnd
         guard visible != partition.shown else { return }
         partition.shown = visible
@@ -331,11 +336,15 @@ package final class Broker {
     func complete(_ waiter: Waiter, _ failure: BrokerError?) {
         switch waiter.kind {
         case .append(let session, let request, let appended):
-            if let failure { respond(session, request, .failed(failure)) } else { effects.append(.respond(session, request, .appended(appended))) }
+            if let failure { return respond(session, request, .failed(failure)) }
+            if let since = waiter.since { stages.acknowledge.record(now.instant.nanoseconds(since: since)) }
+            effects.append(.respond(session, request, .appended(appended)))
         case .part(let fanout):
             if let failure { fanout.failure = failure }
             fanout.remaining -= 1
-            if fanout.remaining == 0 { respond(fanout.session, fanout.request, fanout.failure.map { .failed($0) } ?? .appended(fanout.appended)) }
+            guard fanout.remaining == 0 else { return }
+            if let since = waiter.since, fanout.failure == nil { stages.acknowledge.record(now.instant.nanoseconds(since: since)) }
+            respond(fanout.session, fanout.request, fanout.failure.map { .failed($0) } ?? .appended(fanout.appended))
         case .answer(let session, let request, let reply): respond(session, request, failure.map { .failed($0) } ?? reply.response)
         case .attach(let consumer, let reply, let request):
             guard !consumer.isGone else { return respond(consumer.session.id, request, .failed(BrokerError(.unknownConsumer, "gone meanwhile"))) }

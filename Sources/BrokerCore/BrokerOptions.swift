@@ -33,6 +33,8 @@ extension Broker {
         package var segmentsBeforeAside = 8
         /// Bytes that one tick sets aside.
         package var asideBytesPerTick = 1 << 20
+        /// Nanoseconds of a clock that never goes back, for the few things that ticks are too coarse for; nil: they are not measured.
+        package var stopwatch: (@Sendable () -> UInt64)?
         /// Logs opened at start; beyond it they are opened at their first use.
         package var logsOpenedAtStart = 1_000
 

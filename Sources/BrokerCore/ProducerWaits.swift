@@ -29,6 +29,8 @@ struct Waiter {
     /// The log must have reached this end.
     var needed: Offset
     var kind: Kind
+    /// When the append was; nil for what waits for the broker's own logs.
+    var since: Instant?
 
     enum Kind {
         case append(SessionID, RequestID, Appended)

@@ -125,7 +125,9 @@ package final class ShardGroup: Sendable {
         } catch {
             throw StartError(path: "driver", reason: error.description)
         }
-        let broker = try Broker(options: options.broker, storage: driver.storage, now: driver.now)
+        var brokerOptions = options.broker
+        if brokerOptions.stopwatch == nil { brokerOptions.stopwatch = { Clock.monotonic } }
+        let broker = try Broker(options: brokerOptions, storage: driver.storage, now: driver.now)
         let shard = Shard(
             options: options.shard, driver: driver, broker: broker, protocols: options.listeners.map(\.wireProtocol), commands: commands, log: log)
         var addresses: [ListenAddress] = []

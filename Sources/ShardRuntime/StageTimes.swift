@@ -29,10 +29,5 @@ package final class StageTimes {
     func statistics() -> [Statistic] { StageTimes.figures("receive", receive) + StageTimes.figures("append", append) + StageTimes.figures("deliver", deliver) }
 
     /// One stage's quantiles in microseconds, as `stats` shows them.
-    static func figures(_ stage: String, _ histogram: Histogram) -> [Statistic] {
-        let seen = histogram.snapshot()
-        return [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)].map { name, fraction in
-            Statistic(name: "needletail_stage_\(stage)_\(name)_microseconds", value: Double(seen.quantile(fraction)) / 1_000)
-        } + [Statistic(name: "needletail_stage_\(stage)_total", value: Double(seen.count))]
-    }
+    static func figures(_ stage: String, _ histogram: Histogram) -> [Statistic] { Statistic.stage(stage, histogram) }
 }

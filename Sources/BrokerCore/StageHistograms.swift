@@ -1,0 +1,25 @@
+package import Observability
+
+/// How long messages take, in nanoseconds: `durable` from a publish to its flush, `acknowledge` from a publish to its answer, both by the
+/// ticks' instants; `route` what an exchange takes to find its destinations, one publish in `sampling` measured, where there is a stopwatch.
+final class StageHistograms {
+    static let sampling: UInt64 = 64
+    let route = Histogram()
+    let durable = Histogram()
+    let acknowledge = Histogram()
+    var routed: UInt64 = 0
+
+    func statistics() -> [Statistic] {
+        Statistic.stage("route", route) + Statistic.stage("durable", durable) + Statistic.stage("acknowledge", acknowledge)
+    }
+}
+
+extension Statistic {
+    /// One stage's quantiles in microseconds, as `stats` shows them.
+    package static func stage(_ stage: String, _ histogram: Histogram) -> [Statistic] {
+        let seen = histogram.snapshot()
+        return [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)].map { name, fraction in
+            Statistic(name: "needletail_stage_\(stage)_\(name)_microseconds", value: Double(seen.quantile(fraction)) / 1_000)
+        } + [Statistic(name: "needletail_stage_\(stage)_total", value: Double(seen.count))]
+    }
+}
