@@ -1,14 +1,21 @@
 package import SegmentLog
 
 /// What the broker wants done for its sessions. Plain values: a trace of them is a test.
-package enum Effect {
+package enum Effect: Sendable {
     case respond(SessionID, RequestID, Response)
     case deliver(SessionID, Delivery)
     case notify(SessionID, ConsumerID, ConsumerEvent)
+
+    /// Whom it is for.
+    package var session: SessionID {
+        switch self {
+        case .respond(let session, _, _), .deliver(let session, _), .notify(let session, _, _): session
+        }
+    }
 }
 
 /// Records on their way to one consumer.
-package struct Delivery {
+package struct Delivery: Sendable {
     package var consumer: ConsumerID
     package var topic: TopicID
     package var partition: Int32
@@ -21,7 +28,7 @@ package struct Delivery {
     package var isRedelivery: Bool
     package var content: Content
 
-    package enum Content {
+    package enum Content: Sendable {
         /// Whole record batches.
         case batches(LogSlice)
         /// The records `first … last`, without batch header; their deltas count from `base`.
@@ -52,7 +59,7 @@ package struct RecordBase: Equatable, Sendable {
     }
 }
 
-package enum ConsumerEvent {
+package enum ConsumerEvent: Sendable {
     /// A stand-by consumer became the active one.
     case activated
     /// The consumer was detached by the broker, with the reason.

@@ -27,7 +27,8 @@ package struct SubscriptionID: RawRepresentable, Hashable, Comparable, Sendable 
     package static func < (left: SubscriptionID, right: SubscriptionID) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// One connection's session on this shard: slot and generation, so that a late answer for a closed one hits nothing.
+/// One connection's session: slot and generation, so that a late answer for a closed one hits nothing, and the shard in the highest
+/// eight bits, so that it is unique in the process.
 package struct SessionID: RawRepresentable, Hashable, Sendable {
     package var rawValue: UInt64
     package init(rawValue: UInt64) { self.rawValue = rawValue }

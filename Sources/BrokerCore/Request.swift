@@ -2,7 +2,7 @@ package import Bytes
 package import SegmentLog
 
 /// What a session asks of the broker: one verb for all protocols. Ranges lie in the input that the session was reading when it asked.
-package enum Request {
+package enum Request: Sendable {
     // Publishing
     case append(Append)
     /// Answers `.producer`. A known id with its current epoch raises the epoch (fences the older instance); id -1 makes a new one.
@@ -51,6 +51,9 @@ package enum Request {
     case redrive(topic: String, limit: Int64)
     case statistics
 
+    /// Whether it names ranges of the input.
+    package var readsInput: Bool { if case .append = self { true } else { false } }
+
     /// Whether a response follows. What has none is bounded by credit or by the input itself.
     package var isAnswered: Bool {
         switch self {
@@ -62,20 +65,20 @@ package enum Request {
     }
 }
 
-package struct Append {
+package struct Append: Sendable {
     package var target: Target
     package var content: Content
     /// May only strengthen the topic's own.
     package var durability: Durability
     package var answer: Answer
 
-    package enum Target {
+    package enum Target: Sendable {
         /// `partition` -1: the broker chooses, by the key where there is one.
         case topic(TopicID, partition: Int32)
         case exchange(ExchangeID, routingKey: ByteRange)
     }
 
-    package enum Content {
+    package enum Content: Sendable {
         /// One whole Kafka record batch v2.
         case batch(ByteRange)
         case message(MessageRanges)
@@ -89,7 +92,7 @@ package struct Append {
         }
     }
 
-    package enum Answer { case whenReached, never }
+    package enum Answer: Sendable { case whenReached, never }
 
     package init(target: Target, content: Content, durability: Durability, answer: Answer) {
         self.target = target
@@ -100,7 +103,7 @@ package struct Append {
 }
 
 /// One message as ranges of the input. A nil key or payload is Kafka's null.
-package struct MessageRanges {
+package struct MessageRanges: Sendable {
     package var key: ByteRange?
     package var payload: ByteRange?
     /// Headers in the record's own encoding: per header varint key length, key, varint value length (-1 null), value.
@@ -131,7 +134,7 @@ package struct ProducerSequence: Equatable, Sendable {
     }
 }
 
-package struct Fetch {
+package struct Fetch: Sendable {
     package var topic: TopicID
     package var partition: Int32
     package var from: Offset
@@ -158,7 +161,7 @@ package enum StartPosition: Equatable, Sendable {
     case time(Timestamp)
 }
 
-package struct Subscribe {
+package struct Subscribe: Sendable {
     package var consumer: ConsumerID
     package var topic: String
     /// Empty: a transient subscription of this consumer alone, gone with it.
@@ -219,7 +222,7 @@ package struct SubscriptionOptions: Equatable, Sendable {
     }
 }
 
-package struct Settle {
+package struct Settle: Sendable {
     package var consumer: ConsumerID
     package var partition: Int32
     package var first: Offset

@@ -1,7 +1,7 @@
 package import SegmentLog
 
 /// The broker's answer to one request.
-package enum Response {
+package enum Response: Sendable {
     case appended(Appended)
     case producer(id: Int64, epoch: Int16)
     case fetched(Fetched)
@@ -39,7 +39,7 @@ package struct Appended: Equatable, Sendable {
     }
 }
 
-package struct Fetched {
+package struct Fetched: Sendable {
     package var topic: TopicID
     package var partition: Int32
     package var start: Offset

@@ -3,8 +3,12 @@ internal import Glibc
 
 /// The bytes of one segment as memory, for reading only. Whoever holds a reference keeps the mapping alive, so a send in flight
 /// pins the segment by holding this object; a removed segment's mapping goes with the last reference.
+///
+/// Why `@unchecked Sendable` holds: nothing in here changes after `init`, reference counts are atomic, and of `owner` nothing is used
+/// but its `deinit`, which only gives the memory back. Bytes that a holder was shown are not written again; those behind them are
+/// written by the log's thread alone, and who is shown them later is shown them by a message from that thread.
 @safe
-package final class SegmentMemory {
+package final class SegmentMemory: @unchecked Sendable {
     // Safety: valid for `count` bytes as long as `owner` lives, which this object holds. Written by the storage beyond what the log
     // calls its end, never below; readers stay below.
     private let base: UnsafeRawPointer
@@ -36,7 +40,7 @@ package final class SegmentMemory {
 }
 
 /// Stored bytes of one segment: whole record batches, or a run of records within one batch.
-package struct LogSlice {
+package struct LogSlice: Sendable {
     package let memory: SegmentMemory
     package let range: Range<Int>
 
