@@ -46,6 +46,7 @@ int sys_shutdown(int fd, int how) { return RESULT(shutdown(fd, how)); }
 static int set(int fd, int level, int option, int value) { return RESULT(setsockopt(fd, level, option, &value, sizeof value)); }
 
 int sys_set_reuse_address(int fd) { return set(fd, SOL_SOCKET, SO_REUSEADDR, 1); }
+int sys_set_reuse_port(int fd) { return set(fd, SOL_SOCKET, SO_REUSEPORT, 1); }
 int sys_set_no_delay(int fd) { return set(fd, IPPROTO_TCP, TCP_NODELAY, 1); }
 int sys_set_v6_only(int fd) { return set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1); }
 int sys_set_receive_buffer(int fd, int bytes) { return set(fd, SOL_SOCKET, SO_RCVBUF, bytes); }

@@ -128,6 +128,7 @@ package struct Socket: Hashable, Sendable {
 
     // Options. Each is a hint where it fails: the connection works without.
     package func setReuseAddress() throws(Errno) { try Errno.check(sys_set_reuse_address(descriptor)) }
+    package func setReusePort() throws(Errno) { try Errno.check(sys_set_reuse_port(descriptor)) }
     package func setNoDelay() throws(Errno) { try Errno.check(sys_set_no_delay(descriptor)) }
     package func setV6Only() throws(Errno) { try Errno.check(sys_set_v6_only(descriptor)) }
     package func setResetOnClose() throws(Errno) { try Errno.check(sys_set_reset_on_close(descriptor)) }

@@ -31,6 +31,7 @@ final class ListeningSocket {
                 let socket = try Socket.make(for: target, .nonblocking)
                 do throws(Errno) {
                     try socket.setReuseAddress()
+                    if options.portUse == .join { try socket.setReusePort() }
                     // The address says what is listened on: [::] does not take 0.0.0.0 along.
                     if case .ipv6 = target { try socket.setV6Only() }
                     // Accepted sockets inherit both. Measured: cubic sends 1.6 times as fast as bbr on loopback.
@@ -38,6 +39,8 @@ final class ListeningSocket {
                     if let name = options.congestionControl { try? socket.setCongestionControl(name) }
                     try socket.bind(to: target)
                     try socket.listen(backlog: options.backlog)
+                    // Only now, so that `bind` and `listen` have refused a port that another process has, even if it shares.
+                    if options.portUse == .share { try socket.setReusePort() }
                 } catch {
                     socket.close()
                     throw error
@@ -119,9 +122,20 @@ final class ListeningSocket {
     }
 }
 
+/// Whether one TCP port has several listening sockets (SO_REUSEPORT); the system then deals connections out to them.
+package enum PortUse: Sendable {
+    /// Nobody else can listen on it.
+    case alone
+    /// Nobody else does; then drivers that `join` may. A second program that wants the port alone or to share it is refused.
+    case share
+    /// Listens beside the one that shares.
+    case join
+}
+
 /// What a driver may be told.
 package struct DriverOptions: Sendable {
     package var backlog: Int32 = 1024
+    package var portUse = PortUse.alone
     /// For accepted connections; nil keeps the system's. Where the system lacks it, the system's stays.
     package var congestionControl: String? = "cubic"
     /// Receive buffers lent to the kernel (a power of two), and the bytes of each. io_uring only.

@@ -49,6 +49,37 @@ import Testing
     }
 
     @Test(arguments: DriverKind.allCases)
+    func aSharedPortIsSharedAmongThoseWhoJoinOnly(_ kind: DriverKind) throws {
+        func options(_ use: PortUse) -> DriverOptions {
+            var options = DriverOptions()
+            options.portUse = use
+            return options
+        }
+        let first = try DriverHarness(kind, options(.share))
+        let address = try first.listen()
+        let port = try #require(address.port)
+        for use in [PortUse.alone, .share] {
+            let stranger = try DriverHarness(kind, options(use))
+            #expect(throws: DriverError.self) { try stranger.driver.listen(.tcp(host: "127.0.0.1", port: port), ListenerID(rawValue: 1)) }
+        }
+        let second = try DriverHarness(kind, options(.join))
+        _ = try second.driver.listen(.tcp(host: "127.0.0.1", port: port), ListenerID(rawValue: 1))
+        // The system deals connections out by a hash of their addresses: that one of two gets none of 64 is as good as impossible.
+        let peers = try (0..<64).map { _ in
+            let peer = try Socket.make(for: address, .blocking)
+            try peer.connect(to: address)
+            return peer
+        }
+        for _ in 0..<1_000 where first.accepted.count + second.accepted.count < peers.count {
+            first.settle()
+            second.settle()
+        }
+        #expect(first.accepted.count + second.accepted.count == peers.count)
+        #expect(!first.accepted.isEmpty && !second.accepted.isEmpty)
+        for peer in peers { peer.close() }
+    }
+
+    @Test(arguments: DriverKind.allCases)
     func aPausedListenerAcceptsNothingUntilItIsResumed(_ kind: DriverKind) throws {
         let harness = try DriverHarness(kind)
         let address = try harness.listen()

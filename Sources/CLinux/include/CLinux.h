@@ -71,6 +71,7 @@ int64_t sys_send_message(int fd, const void *message);
 enum { SYS_SHUT_READ = 0, SYS_SHUT_WRITE = 1, SYS_SHUT_BOTH = 2 };
 int sys_shutdown(int fd, int how);
 int sys_set_reuse_address(int fd);
+int sys_set_reuse_port(int fd);
 int sys_set_no_delay(int fd);
 int sys_set_v6_only(int fd);
 /// The next close resets the connection instead of ending it.
