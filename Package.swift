@@ -94,7 +94,7 @@ let package = Package(
         tests("LinuxSystem"),
         tests("RingBuffers", ["LinuxSystem"]),
         tests("IOUring", ["LinuxSystem", "Bytes"]),
-        tests("ShardRuntime", ["LinuxSystem", "SegmentLog", "Bytes"]),
+        tests("ShardRuntime", ["NeedletailClient", "NativeProtocol", "Wire", "BrokerCore", "Observability", "LinuxSystem", "SegmentLog", "Bytes"]),
         tests("NativeProtocol", ["NativeCodec", "Wire", "BrokerCore", "SegmentLog", "Bytes"]),
         tests("needletail", ["NeedletailClient", "LinuxSystem", "NativeCodec", "Observability", "SegmentLog", "Bytes"]),
         tests("NeedletailClient", ["NativeCodec", "SegmentLog", "Bytes", "LinuxSystem"]),

@@ -10,15 +10,14 @@ final class StageHistograms {
     var routed: UInt64 = 0
 
     func statistics() -> [Statistic] {
-        Statistic.stage("route", route) + Statistic.stage("durable", durable) + Statistic.stage("acknowledge", acknowledge)
+        Statistic.stage("route", route.snapshot()) + Statistic.stage("durable", durable.snapshot()) + Statistic.stage("acknowledge", acknowledge.snapshot())
     }
 }
 
 extension Statistic {
     /// One stage's quantiles in microseconds, as `stats` shows them.
-    package static func stage(_ stage: String, _ histogram: Histogram) -> [Statistic] {
-        let seen = histogram.snapshot()
-        return [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)].map { name, fraction in
+    package static func stage(_ stage: String, _ seen: HistogramSnapshot) -> [Statistic] {
+        [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)].map { name, fraction in
             Statistic(name: "needletail_stage_\(stage)_\(name)_microseconds", value: Double(seen.quantile(fraction)) / 1_000)
         } + [Statistic(name: "needletail_stage_\(stage)_total", value: Double(seen.count))]
     }

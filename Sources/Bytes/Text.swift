@@ -21,6 +21,12 @@ extension Array where Element == UInt8 {
         self = unsafe bytes.withUnsafeBytes { unsafe [UInt8]($0) }
     }
 
+    /// Copies `bytes` to the end.
+    package mutating func append(_ bytes: RawSpan) {
+        // Safety: the pointer is used inside the closure only.
+        unsafe bytes.withUnsafeBytes { unsafe append(contentsOf: $0) }
+    }
+
     /// The elements as raw memory; the span lives as long as the array is borrowed.
     package var rawSpan: RawSpan {
         @_lifetime(borrow self) get {

@@ -11,6 +11,7 @@ import Wire
 /// Owned by its shard's `ConnectionTable`. Memory in `inFlight` belongs to the driver until `sent` or `closed`.
 final class Connection {
     let socket: SocketID
+    let id: SessionID
     let peer: Peer
     let session: any WireSession
     private(set) var state = State.open
@@ -40,14 +41,14 @@ final class Connection {
 
     enum State { case open, draining, closing }
 
-    init(socket: SocketID, peer: Peer, session: any WireSession, now: Instant) {
+    init(socket: SocketID, on shard: Int, peer: Peer, session: any WireSession, now: Instant) {
         self.socket = socket
+        id = SessionID(socket, on: shard)
         self.peer = peer
         self.session = session
         lastActive = now
     }
 
-    var id: SessionID { SessionID(rawValue: socket.rawValue) }
     /// Bytes that wait for the peer.
     var pendingBytes: Int { inFlightBytes + output.pendingBytes }
     var isDrained: Bool { !isSending && output.pendingBytes == 0 }
@@ -97,7 +98,10 @@ struct ConnectionTable {
         return found
     }
 
-    subscript(session: SessionID) -> Connection? { self[SocketID(rawValue: session.rawValue)] }
+    subscript(session: SessionID) -> Connection? {
+        guard session.slot < slots.count, let found = slots[session.slot], found.id == session else { return nil }
+        return found
+    }
 
     mutating func insert(_ connection: Connection) {
         let slot = connection.socket.slot

@@ -4,24 +4,34 @@ package import Observability
 package import SegmentLog
 package import Wire
 
-/// One thread's share of the broker: a driver, the connections on it, and a broker core with its partitions. Made on its thread,
-/// never leaves it.
+/// One thread's share of the process: a driver, the connections on it with their sessions, and the way to the broker, which one
+/// shard (the *home* shard) has. Made on its thread, never leaves it.
 ///
 /// One pass of `run` is a *tick*:
 ///
 ///     poll (receive → session → broker) → broker.endTick (write, flush, dispatch) → effects (session → output) → send
+///
+/// Where there are several shards, the home shard's tick also takes the others' mail before `endTick` and posts their effects after
+/// it; a front shard posts its requests in place of `endTick`, and its effects come by mail.
 package final class Shard: DriverHandler {
     package struct Options: Sendable {
         /// How long to look for work before sleeping, after there was some.
         package var spinNanoseconds: UInt64 = 0
         package var limits = Limits()
+        package var server = ServerIdentity()
         package init() {}
     }
 
     private let options: Options
     let driver: any Driver
-    let broker: Broker
-    private let protocols: [any WireProtocol]
+    let broker: BrokerPort
+    /// The front shards; nil except on the home shard of several.
+    let fronts: FrontShards?
+    private let number: Int
+    private let doorbell: Doorbell?
+    /// Of all shards.
+    private let connectionCount: ConnectionCount
+    let protocols: [any WireProtocol]
     private let commands: CommandQueue
     let log: LogWriter
 
@@ -35,22 +45,39 @@ package final class Shard: DriverHandler {
     private var lastWork = Instant(rawValue: 0)
     private var wasBusy = false
     private var sweep = Sweep()
-    private var state = State.running
+    var state = State.running
+    /// The broker's own storage failed, and with it every promise.
+    package internal(set) var failure: StorageError?
 
-    private enum State {
+    enum State {
         case running
         /// Answering what is under way; at the instant everything ends whatever is left.
         case draining(until: Instant)
         case stopped
     }
 
+    /// The only shard of a process.
+    package convenience init(
+        options: Options, driver: any Driver, broker: Broker, protocols: [any WireProtocol], commands: CommandQueue, log: LogWriter
+    ) {
+        self.init(options: options, driver: driver, place: ShardPlace(role: .alone(broker)), protocols: protocols, commands: commands, log: log)
+    }
+
     /// - Parameter protocols: what each listener speaks, by the listener's number.
     package init(
-        options: Options, driver: any Driver, broker: Broker, protocols: [any WireProtocol], commands: CommandQueue, log: LogWriter
+        options: Options, driver: any Driver, place: ShardPlace, protocols: [any WireProtocol], commands: CommandQueue, log: LogWriter
     ) {
         self.options = options
         self.driver = driver
-        self.broker = broker
+        (broker, fronts) =
+            switch place.role {
+            case .alone(let broker): (.here(broker), nil)
+            case .home(let broker, let links): (.here(broker), FrontShards(links))
+            case .front(let link): (.away(RemoteBroker(link)), nil)
+            }
+        number = place.number
+        doorbell = place.doorbell
+        connectionCount = place.connections
         self.protocols = protocols
         self.commands = commands
         self.log = log
@@ -64,16 +91,29 @@ package final class Shard: DriverHandler {
     }
 
     package var isStopped: Bool { if case .stopped = state { true } else { false } }
+    var isRunning: Bool { if case .running = state { true } else { false } }
 
     /// One pass. Waits for work at most until the next deadline of broker, sweep or drain.
     package func tick() {
-        driver.poll(until: deadline(), self)
+        waitForWork()
         let now = driver.now
+        if let fronts, case .here(let broker) = broker, fronts.takeMail(broker, now: now) { wasBusy = true }
         let isTimed = wasBusy
         if isTimed { stages.received(since: now.instant, at: driver.readClock()) }
-        broker.endTick(now: now)
-        if isTimed { stages.appended(at: driver.readClock()) }
-        for notice in broker.takeNotices() { tell(notice) }
+        switch broker {
+        case .here(let broker):
+            broker.endTick(now: now)
+            if isTimed { stages.appended(at: driver.readClock()) }
+            for notice in broker.takeNotices() { tell(notice) }
+            if let fault = broker.fatalFault, failure == nil { fail(fault) }
+            broker.takeEffects(into: &effects)
+            fronts?.sort(&effects, figures: statistics)
+            fronts?.post()
+        case .away(let remote):
+            if remote.post(figures, at: now.instant) { heedCongestion(remote) }
+            if isTimed { stages.posted(at: driver.readClock()) }
+            if let within = remote.takeEffects(into: &effects) { stop(within: within) }
+        }
         passOnEffects(now)
         if sweep.isDue(now.instant) { sweepSome(now) }
         sendAll(now.instant)
@@ -86,12 +126,54 @@ package final class Shard: DriverHandler {
         if case .draining(let until) = state { drainFurther(now, until: until) }
     }
 
+    private func waitForWork() {
+        let deadline = deadline()
+        guard let doorbell, deadline > driver.now.instant else { return driver.poll(until: deadline, self) }
+        doorbell.fallAsleep()
+        driver.poll(until: hasWork ? driver.now.instant : deadline, self)
+        doorbell.wakeUp()
+    }
+
+    private var hasWork: Bool {
+        switch broker {
+        case .here: fronts?.hasWork ?? false
+        case .away(let remote): remote.hasWork
+        }
+    }
+
     private func deadline() -> Instant {
         let now = driver.now.instant
         if options.spinNanoseconds > 0, now.nanoseconds(since: lastWork) < options.spinNanoseconds { return now }
-        var next = min(broker.nextDeadline, connections.count > 0 ? sweep.next : .distantFuture)
+        var next = connections.count > 0 ? sweep.next : .distantFuture
+        switch broker {
+        case .here(let broker):
+            // Sessions may have asked for something after the tick's effects were taken.
+            next = broker.effects.isEmpty ? min(next, broker.nextDeadline) : now
+        case .away(let remote):
+            next = min(next, remote.nextPost(counters))
+        }
         if case .draining(let until) = state { next = min(next, until, now.advanced(byNanoseconds: 10_000_000)) }
         return next
+    }
+
+    // MARK: Front shards
+
+    /// The mailbox has become full, or has room again.
+    private func heedCongestion(_ remote: RemoteBroker) {
+        if remote.isCongested { counters.mailboxFull += 1 }
+        for slot in 0..<connections.capacity {
+            guard let connection = connections.connection(inSlot: slot), connection.state == .open else { continue }
+            balance(connection)
+        }
+    }
+
+    private var figures: ShardFigures { ShardFigures(counters: counters, connections: connections.count, stages: stages.histograms) }
+
+    /// What all shards add to the broker's own figures.
+    private func statistics() -> [Statistic] {
+        var own = figures
+        own.counters.mailboxFull += fronts?.mailboxFull ?? 0
+        return ShardFigures.statistics([own] + (fronts?.figures ?? []))
     }
 
     // MARK: Connections come and go
@@ -99,19 +181,19 @@ package final class Shard: DriverHandler {
     package func accepted(_ socket: SocketID, from address: String, isLocal: Bool, on listener: ListenerID) {
         wasBusy = true
         let now = driver.now
-        guard case .running = state else { return driver.close(socket) }
-        guard connections.count < options.limits.connections else {
+        guard isRunning else { return driver.close(socket) }
+        guard connectionCount.enter(limit: options.limits.connections) else {
             counters.connectionsRefused += 1
-            log.warn("connection_refused", [("peer", .text(address)), ("limit", "connections"), ("connections", .init(connections.count))])
+            log.warn("connection_refused", [("peer", .text(address)), ("limit", "connections"), ("connections", .init(options.limits.connections))])
             return driver.close(socket)
         }
-        let peer = Peer(address: address, isLocal: isLocal, limits: options.limits)
+        let peer = Peer(address: address, isLocal: isLocal, limits: options.limits, server: options.server)
         let session = protocols[Int(listener.rawValue)].makeSession(peer)
-        let connection = Connection(socket: socket, peer: peer, session: session, now: now.instant)
+        let connection = Connection(socket: socket, on: number, peer: peer, session: session, now: now.instant)
         connections.insert(connection)
         counters.connectionsAccepted += 1
         broker.open(connection.id)
-        receive(on: connection)
+        balance(connection)
     }
 
     package func acceptFailed(_ listener: ListenerID, _ reason: String) {
@@ -134,11 +216,12 @@ package final class Shard: DriverHandler {
     package func closed(_ socket: SocketID) {
         guard let connection = connections[socket] else { return }
         connections.remove(connection)
+        connectionCount.leave()
         counters.connectionsClosed += 1
     }
 
     /// Ends the session: the broker forgets it, what it said is still sent, then the connection is closed.
-    private func endSession(of connection: Connection, reason: String?) {
+    func endSession(of connection: Connection, reason: String?) {
         guard connection.state == .open else { return }
         connection.drain()
         broker.close(connection.id, now: driver.now)
@@ -147,7 +230,7 @@ package final class Shard: DriverHandler {
         if let reason { log.debug("connection_broken", [("peer", .text(connection.peer.address)), ("reason", .text(reason))]) }
     }
 
-    private func abort(_ connection: Connection) {
+    func abort(_ connection: Connection) {
         guard connection.state != .closing else { return }
         connection.beginClosing()
         driver.close(connection.socket)
@@ -205,18 +288,17 @@ package final class Shard: DriverHandler {
     /// Lets the session take whole frames off the front of `input` and carries out what it asks for, while the input stands still.
     private func consume(_ input: RawSpan, of connection: Connection, _ now: Now) throws(ProtocolError) -> Int {
         // What was asked for in front of a fault is carried out, wherever the stream was cut.
-        defer { perform(requestsOf: connection, input, now) }
-        let used = try connection.session.receive(input, &connection.output)
+        var used = input.byteCount
+        defer { perform(requestsOf: connection, input.extracting(0..<used), now) }
+        used = try connection.session.receive(input, &connection.output)
         connection.isHeld = connection.session.isHolding
         return used
     }
 
     private func perform(requestsOf connection: Connection, _ input: RawSpan, _ now: Now) {
         connection.output.takeRequests(into: &requests)
-        for (id, request) in requests {
-            if request.isAnswered { connection.unanswered += 1 }
-            broker.perform(request, id, from: connection.id, input: input, now: now)
-        }
+        for (_, request) in requests where request.isAnswered { connection.unanswered += 1 }
+        broker.perform(requests, from: connection.id, input: input, now: now)
         requests.removeAll(keepingCapacity: true)
     }
 
@@ -238,7 +320,6 @@ package final class Shard: DriverHandler {
     // MARK: Effects out
 
     private func passOnEffects(_ now: Now) {
-        broker.takeEffects(into: &effects)
         guard !effects.isEmpty else { return }
         wasBusy = true
         for effect in effects {
@@ -247,7 +328,8 @@ package final class Shard: DriverHandler {
                 guard let connection = connections[session] else { continue }
                 connection.unanswered -= 1
                 guard connection.state == .open else { continue }
-                if case .statistics(let figures) = response {
+                // A front shard's have the sums in them already.
+                if case .statistics(let figures) = response, case .here = broker {
                     connection.session.complete(id, .statistics(figures + statistics()), &connection.output)
                 } else {
                     connection.session.complete(id, response, &connection.output)
@@ -273,7 +355,7 @@ package final class Shard: DriverHandler {
         senders.append(connection)
     }
 
-    private func sendAll(_ now: Instant) {
+    func sendAll(_ now: Instant) {
         guard !senders.isEmpty else { return }
         // The last listed are those with deliveries, which somebody waits for; acknowledgements wake the other side after them.
         for connection in senders.reversed() {
@@ -317,10 +399,11 @@ package final class Shard: DriverHandler {
             broker.setWritable(connection.id, true)
         }
         // Well below the limit, so that a peer that sends without looking is slowed down before a session has to refuse it.
-        if connection.isReceiving, !connection.isWritable || connection.unanswered > limits.unansweredRequests / 2 {
+        let mayReceive = connection.isWritable && isRunning && !broker.isCongested
+        if connection.isReceiving, !mayReceive || connection.unanswered > limits.unansweredRequests / 2 {
             counters.receivesPaused += 1
             stopReceiving(on: connection)
-        } else if !connection.isReceiving, connection.isWritable, connection.unanswered <= limits.unansweredRequests / 4 {
+        } else if !connection.isReceiving, mayReceive, connection.unanswered <= limits.unansweredRequests / 4 {
             receive(on: connection)
         }
     }
@@ -330,7 +413,7 @@ package final class Shard: DriverHandler {
         driver.startReceiving(connection.socket)
     }
 
-    private func stopReceiving(on connection: Connection) {
+    func stopReceiving(on connection: Connection) {
         guard connection.isReceiving else { return }
         connection.isReceiving = false
         driver.stopReceiving(connection.socket)
@@ -340,7 +423,7 @@ package final class Shard: DriverHandler {
 
     package func storageCompleted(_ ticket: StorageTicket, _ result: StorageResult) {
         wasBusy = true
-        broker.storageCompleted(ticket, result, now: driver.now)
+        if case .here(let broker) = broker { broker.storageCompleted(ticket, result, now: driver.now) }
     }
 
     package func woken() {
@@ -373,40 +456,5 @@ package final class Shard: DriverHandler {
             }
             if now.instant.nanoseconds(since: connection.lastActive) > 1_000_000_000 { connection.releaseMemory() }
         }
-    }
-
-    // MARK: The end
-
-    private func stop(within nanoseconds: UInt64) {
-        guard case .running = state else { return }
-        let now = driver.now
-        for listener in protocols.indices { driver.closeListener(ListenerID(rawValue: UInt32(listener))) }
-        for slot in 0..<connections.capacity {
-            guard let connection = connections.connection(inSlot: slot), connection.state == .open else { continue }
-            stopReceiving(on: connection)
-        }
-        state = .draining(until: now.instant.advanced(byNanoseconds: nanoseconds))
-    }
-
-    /// Waits until every publish is answered, says goodbye, then flushes and closes everything.
-    private func drainFurther(_ now: Now, until: Instant) {
-        let isLate = now.instant >= until
-        var isWaiting = false
-        for slot in 0..<connections.capacity {
-            guard let connection = connections.connection(inSlot: slot) else { continue }
-            if connection.state == .open, connection.unanswered == 0 || isLate {
-                connection.session.shutDown(&connection.output)
-                endSession(of: connection, reason: nil)
-            }
-            if isLate { abort(connection) }
-            isWaiting = true
-        }
-        sendAll(now.instant)
-        // One more grace period for closings when late: an operation that holds on must not hold the process.
-        guard !isWaiting || (isLate && now.instant.nanoseconds(since: until) > 1_000_000_000) else { return }
-        broker.shutDown(now: driver.now)
-        // A log with an operation under way is left clean once that has ended; one that hangs does not hold the process.
-        guard broker.isQuiet || (isLate && now.instant.nanoseconds(since: until) > 1_000_000_000) else { return }
-        state = .stopped
     }
 }

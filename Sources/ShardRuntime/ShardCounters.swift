@@ -1,5 +1,5 @@
 /// What a shard counts; plain integers of its own thread.
-package struct ShardCounters: Sendable {
+package struct ShardCounters: Sendable, Equatable {
     package var connectionsAccepted: UInt64 = 0
     package var connectionsRefused: UInt64 = 0
     package var connectionsClosed: UInt64 = 0
@@ -12,5 +12,7 @@ package struct ShardCounters: Sendable {
     package var outboxFull: UInt64 = 0
     package var receivesPaused: UInt64 = 0
     package var slowPeers: UInt64 = 0
+    /// A mailbox between shards was full: what was to go stayed where it was.
+    package var mailboxFull: UInt64 = 0
     package var ticks: UInt64 = 0
 }

@@ -1,14 +1,14 @@
 package import BrokerCore
 internal import LinuxSystem
 package import Observability
-package import SegmentLog
 internal import Synchronization
 package import Wire
 
-/// The shards of one process: starts their threads, waits until they listen, stops them.
+/// The shards of one process: starts their threads, waits until all of them listen, stops them.
 ///
-/// Everything of a shard is made on its own thread and never leaves it; what crosses are the options, the outcome of the start, and
-/// commands.
+/// Everything of a shard is made on its own thread and never leaves it; what crosses are the options, the outcome of the start,
+/// commands, and the mail between shards. Shard 0 has the broker and opens the addresses first; the others join its TCP ports, and
+/// the system deals connections out. No shard runs before all of them could start.
 package final class ShardGroup: Sendable {
     package struct Options: Sendable {
         package var driver = DriverChoice.auto
@@ -16,8 +16,11 @@ package final class ShardGroup: Sendable {
         package var broker: Broker.Options
         package var shard = Shard.Options()
         package var listeners: [Listener] = []
-        /// The core that the shard's thread stays on; nil leaves it to the system.
-        package var core: Int?
+        package var shards = 1
+        /// Whether the thread of shard k stays on core k; else the system moves them.
+        package var pinsShards = false
+        /// Ticks of one shard that may wait for another. Few: a full mailbox slows peers down, and what waits in it is memory.
+        package var mailboxCapacity = 16
         package init(directory: String) { broker = Broker.Options(directory: directory) }
     }
 
@@ -36,109 +39,61 @@ package final class ShardGroup: Sendable {
         package var driver: String
         /// Where each listener is bound.
         package var addresses: [ListenAddress]
+        package var shards: Int
         package var topics: Int
         package var wasClean: Bool
     }
 
-    private struct State {
-        var started: Result<Started, StartError>?
-        var waker: (any Waker)?
-        var thread: LinuxSystem.Thread?
-    }
-
     private let options: Options
     private let log: LogWriter
-    private let commands = CommandQueue()
-    private let state = Mutex(State())
-    private let startSignal: EventCounter
-    /// Told once when the shard has ended by itself or by `stop`.
-    private let ended = Atomic<Bool>(false)
+    private let threads: [ShardThread]
+    private let places = ConnectionCount()
 
     package init(options: Options, log: LogWriter) throws(StartError) {
+        precondition(options.shards >= 1 && options.shards <= 256, "a session's id has eight bits for its shard")
+        var options = options
+        options.shard.server.shards = Int32(options.shards)
         self.options = options
         self.log = log
         do throws(Errno) {
-            startSignal = try EventCounter(.blocking)
+            var threads: [ShardThread] = []
+            for number in 0..<options.shards { threads.append(try ShardThread(number)) }
+            self.threads = threads
         } catch {
             throw StartError(path: "eventfd", reason: error.description)
         }
     }
 
-    deinit { startSignal.close() }
-
-    /// Starts the shard and waits until every listener is open, or until something refused.
+    /// Starts the shards and waits until every listener is open, or until something refused; then none is left.
     package func start() throws(StartError) -> Started {
-        do throws(Errno) {
-            let thread = try LinuxSystem.Thread.spawn("shard-0", stackBytes: 8 << 20) { [self] in runShard() }
-            state.withLock { $0.thread = thread }
+        var opened: [ShardThread.Opened] = []
+        do throws(StartError) {
+            for thread in threads {
+                let plan = ShardPlan(options, number: thread.number, addresses: opened.first?.addresses ?? options.listeners.map(\.address), log: log)
+                opened.append(try thread.open(plan))
+            }
         } catch {
-            throw StartError(path: "shard-0", reason: "cannot start its thread: \(error)")
+            for thread in threads { thread.abandon() }
+            throw error
         }
-        startSignal.take()
-        guard let outcome = state.withLock({ $0.started }) else { throw StartError(path: "shard-0", reason: "ended before it listened") }
-        return try outcome.get()
+        let doorbells = opened.map { Doorbell($0.waker) }
+        let links = doorbells.dropFirst().map { ShardLink(front: $0, home: doorbells[0], capacity: options.mailboxCapacity) }
+        for thread in threads {
+            let neighbours: ShardThread.Neighbours =
+                threads.count == 1 ? .none : thread.number == 0 ? .fronts(links, doorbells[0]) : .home(links[thread.number - 1], doorbells[thread.number])
+            thread.run(beside: neighbours, places)
+        }
+        return Started(driver: opened[0].driver, addresses: opened[0].addresses, shards: threads.count, topics: opened[0].topics, wasClean: opened[0].wasClean)
     }
 
     /// Stops accepting, answers what is under way, flushes and closes; waits for the end.
     package func stop(within nanoseconds: UInt64) {
-        tell(.stop(within: nanoseconds))
-        state.withLock { $0.thread }?.join()
+        for thread in threads { thread.tell(.stop(within: nanoseconds)) }
+        for thread in threads { thread.join() }
     }
 
-    package var hasEnded: Bool { ended.load(ordering: .acquiring) }
-
-    private func tell(_ command: CommandQueue.Command) {
-        commands.put(command)
-        state.withLock { $0.waker }?.wake()
-    }
-
-    // MARK: On the shard's thread
-
-    private func runShard() {
-        let outcome: Result<Started, StartError>
-        var shard: Shard?
-        do throws(StartError) {
-            let (made, started) = try makeShard()
-            shard = made
-            outcome = .success(started)
-        } catch {
-            outcome = .failure(error)
-        }
-        state.withLock { $0.started = outcome }
-        startSignal.raise()
-        shard?.run()
-        ended.store(true, ordering: .releasing)
-    }
-
-    private func makeShard() throws(StartError) -> (Shard, Started) {
-        if let core = options.core {
-            do throws(Errno) {
-                try LinuxSystem.Thread.pin(toCore: core)
-            } catch {
-                throw StartError(path: "pin", reason: "cannot bind the shard to core \(core): \(error)")
-            }
-        }
-        let driver: any Driver
-        let reason: String
-        do throws(DriverError) {
-            (driver, reason) = try makeDriver(options.driver, options.driverOptions)
-        } catch {
-            throw StartError(path: "driver", reason: error.description)
-        }
-        var brokerOptions = options.broker
-        if brokerOptions.stopwatch == nil { brokerOptions.stopwatch = { Clock.monotonic } }
-        let broker = try Broker(options: brokerOptions, storage: driver.storage, now: driver.now)
-        let shard = Shard(
-            options: options.shard, driver: driver, broker: broker, protocols: options.listeners.map(\.wireProtocol), commands: commands, log: log)
-        var addresses: [ListenAddress] = []
-        for (number, listener) in options.listeners.enumerated() {
-            do throws(DriverError) {
-                addresses.append(try driver.listen(listener.address, ListenerID(rawValue: UInt32(number))))
-            } catch {
-                throw StartError(path: listener.address.description, reason: error.description)
-            }
-        }
-        state.withLock { $0.waker = driver.waker }
-        return (shard, Started(driver: reason, addresses: addresses, topics: broker.topicCount, wasClean: broker.wasStoppedCleanly))
-    }
+    /// Whether a shard has ended. If nobody stopped it, the broker has failed, and the others are to be stopped.
+    package var hasEnded: Bool { threads.contains { $0.hasEnded } }
+    /// Whether a shard has ended because the broker failed.
+    package var hasFailed: Bool { threads.contains { $0.hasFailed } }
 }

@@ -1,25 +1,27 @@
 import BrokerCore
 
-extension Shard {
-    /// What this shard adds to the broker's own figures.
-    func statistics() -> [Statistic] {
-        let c = counters
-        let counted: [(String, UInt64)] = [
-            ("needletail_connections_accepted_total", c.connectionsAccepted),
-            ("needletail_connections_refused_total", c.connectionsRefused),
-            ("needletail_connections_closed_total", c.connectionsClosed),
-            ("needletail_accept_failures_total", c.acceptFailures),
-            ("needletail_protocol_errors_total", c.protocolErrors),
-            ("needletail_receives_total", c.receives),
-            ("needletail_received_bytes_total", c.bytesReceived),
-            ("needletail_sends_total", c.sends),
-            ("needletail_sent_bytes_total", c.bytesSent),
-            ("needletail_outbox_full_total", c.outboxFull),
-            ("needletail_receives_paused_total", c.receivesPaused),
-            ("needletail_slow_peers_total", c.slowPeers),
-            ("needletail_ticks_total", c.ticks),
+extension ShardCounters {
+    /// With the names under which they are shown.
+    var named: [(name: String, value: UInt64)] {
+        [
+            ("connections_accepted", connectionsAccepted), ("connections_refused", connectionsRefused), ("connections_closed", connectionsClosed),
+            ("accept_failures", acceptFailures), ("protocol_errors", protocolErrors), ("receives", receives), ("received_bytes", bytesReceived),
+            ("sends", sends), ("sent_bytes", bytesSent), ("outbox_full", outboxFull), ("receives_paused", receivesPaused),
+            ("slow_peers", slowPeers), ("mailbox_full", mailboxFull), ("ticks", ticks),
         ]
-        return counted.map { Statistic(name: $0.0, value: Double($0.1)) }
-            + [Statistic(name: "needletail_connections", value: Double(connections.count))] + stages.statistics()
+    }
+}
+
+extension ShardFigures {
+    /// The sums over `shards`.
+    static func statistics(_ shards: [ShardFigures]) -> [Statistic] {
+        var sums = ShardCounters().named
+        for shard in shards {
+            for (index, counter) in shard.counters.named.enumerated() { sums[index].value &+= counter.value }
+        }
+        let connections = shards.reduce(0) { $0 + $1.connections }
+        return sums.map { Statistic(name: "needletail_\($0.name)_total", value: Double($0.value)) }
+            + [Statistic(name: "needletail_connections", value: Double(connections)), Statistic(name: "needletail_shards", value: Double(shards.count))]
+            + StageHistograms.statistics(shards.map(\.stages))
     }
 }

@@ -2,32 +2,48 @@ import BrokerCore
 import Observability
 import SegmentLog
 
+/// The histograms of a shard's stages. Written by its thread, read by any.
+struct StageHistograms: Sendable {
+    let receive = Histogram()
+    let append = Histogram()
+    let deliver = Histogram()
+
+    /// What several shards measured, as one.
+    static func statistics(_ shards: [StageHistograms]) -> [Statistic] {
+        StageTimes.figures("receive", shards.map(\.receive)) + StageTimes.figures("append", shards.map(\.append))
+            + StageTimes.figures("deliver", shards.map(\.deliver))
+    }
+}
+
 /// How long each part of a busy tick takes, in nanoseconds: `receive` (bytes to requests to the log's staging), `append` (writing,
-/// starting flushes, dispatching), `deliver` (effects to frames to the driver).
+/// starting flushes, dispatching; where the broker is), `deliver` (effects to frames to the driver).
 package final class StageTimes {
-    private let receive = Histogram()
-    private let append = Histogram()
-    private let deliver = Histogram()
+    let histograms = StageHistograms()
     private var last = Instant(rawValue: 0)
 
     /// A busy tick's input has been dealt with; it began at `start`.
     func received(since start: Instant, at now: Instant) {
-        receive.record(now.nanoseconds(since: start))
+        histograms.receive.record(now.nanoseconds(since: start))
         last = now
     }
 
     func appended(at now: Instant) {
-        append.record(now.nanoseconds(since: last))
+        histograms.append.record(now.nanoseconds(since: last))
         last = now
     }
+
+    /// A front shard's requests are on their way, which is no stage of its own.
+    func posted(at now: Instant) { last = now }
 
     func delivered(at now: Instant) {
-        deliver.record(now.nanoseconds(since: last))
+        histograms.deliver.record(now.nanoseconds(since: last))
         last = now
     }
 
-    func statistics() -> [Statistic] { StageTimes.figures("receive", receive) + StageTimes.figures("append", append) + StageTimes.figures("deliver", deliver) }
-
     /// One stage's quantiles in microseconds, as `stats` shows them.
-    static func figures(_ stage: String, _ histogram: Histogram) -> [Statistic] { Statistic.stage(stage, histogram) }
+    static func figures(_ stage: String, _ histograms: [Histogram]) -> [Statistic] {
+        var seen = HistogramSnapshot()
+        for histogram in histograms { seen.merge(histogram.snapshot()) }
+        return Statistic.stage(stage, seen)
+    }
 }

@@ -65,15 +65,16 @@ struct ServeCommand {
             throw CommandFailure(.failure, "cannot start: \(error)")
         }
         announce(started)
-        waitForTheEnd(of: group)
+        let code = waitForTheEnd(of: group)
         // The lock is held until here.
-        return withExtendedLifetime(directory) { .ok }
+        return withExtendedLifetime(directory) { code }
     }
 
     private func options() -> ShardGroup.Options {
         var options = ShardGroup.Options(directory: config.dataDirectory)
         options.driver = config.driver
-        options.core = config.pinsShards ? 0 : nil
+        options.shards = config.shardCount(cores: LinuxSystem.Thread.coreCount)
+        options.pinsShards = config.pinsShards
         options.broker.log = config.topics
         options.broker.limits = config.limits
         options.broker.diskReserveBytes = Int(config.diskReserve.rawValue)
@@ -91,8 +92,8 @@ struct ServeCommand {
         log.info(
             "started",
             [
-                ("version", .text(Program.version)), ("driver", .text(started.driver)), ("data", .text(config.dataDirectory)),
-                ("topics", .init(started.topics)), ("clean", .flag(started.wasClean)),
+                ("version", .text(Program.version)), ("driver", .text(started.driver)), ("shards", .init(started.shards)),
+                ("data", .text(config.dataDirectory)), ("topics", .init(started.topics)), ("clean", .flag(started.wasClean)),
                 ("durability", .text(durability.name)),
             ])
         if !durability.waitsForFlush {
@@ -114,12 +115,14 @@ struct ServeCommand {
             """)
     }
 
-    private func waitForTheEnd(of group: ShardGroup) {
+    private func waitForTheEnd(of group: ShardGroup) -> ExitCode {
         while true {
             let signal = Signal.wait(for: ServeCommand.signals, atMost: 1_000_000_000)
             if group.hasEnded {
-                log.error("shard_ended", [("meaning", "the shard stopped by itself")])
-                return
+                group.stop(within: 0)
+                log.error("ended", [("meaning", "the broker stopped by itself, see above; acknowledged messages are kept")])
+                log.reportSuppressed(all: true)
+                return .failure
             }
             log.reportSuppressed()
             switch signal {
@@ -129,7 +132,7 @@ struct ServeCommand {
                 group.stop(within: ServeCommand.drainNanoseconds)
                 log.info("stopped")
                 log.reportSuppressed(all: true)
-                return
+                return group.hasFailed ? .failure : .ok
             default: break
             }
         }
