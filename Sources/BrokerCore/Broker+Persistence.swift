@@ -116,7 +116,14 @@ extension Broker {
             // A confirmed settlement is on disk with its cursor, and the cursor with its message: consumers only see what is durable.
             let waiter = Waiter(
                 needed: log.watermarks.end, kind: .answer(confirmation.session, confirmation.request, Waiter.Reply(.done)))
-            if log.watermarks.flushed >= waiter.needed { complete(waiter, nil) } else { wait(cursors, log, waiter, .group) }
+            if let fault = log.fault {
+                // What could not be written counts as nowhere, whatever the watermarks say.
+                complete(waiter, BrokerError(.storageFailed, "the cursors' log takes no more writes: \(fault)"))
+            } else if log.watermarks.flushed >= waiter.needed {
+                complete(waiter, nil)
+            } else {
+                wait(cursors, log, waiter, .group)
+            }
         }
         let living = subscriptions.values.reduce(into: 0) { $0 += $1.isPersistent ? $1.lanes.count : 0 }
         if !cursorState.isRunning, cursorState.entries > options.cursorEntries + 4 * living { snapshotCursors() }

@@ -5,6 +5,8 @@ import SegmentLog
 /// A broker on memory that behaves as a disk, driven by hand: requests, ticks, completions, the time.
 final class Harness {
     var storage: MemoryStorage
+    /// What the broker sees instead of `storage`, where a test lets things fail.
+    var failing: FailingStorage?
     var broker: Broker
     var options: Broker.Options
     var now = Now(instant: Instant(nanoseconds: 1_000_000_000), time: Timestamp(milliseconds: 1_700_000_000_000))
@@ -19,12 +21,15 @@ final class Harness {
     static let one = SessionID(rawValue: 1)
     static let two = SessionID(rawValue: 2)
 
-    init(storage: MemoryStorage = MemoryStorage(isVolatile: false), _ adjust: (inout Broker.Options) -> Void = { _ in }) throws {
+    init(
+        storage: MemoryStorage = MemoryStorage(isVolatile: false), failing: FailingStorage? = nil, _ adjust: (inout Broker.Options) -> Void = { _ in }
+    ) throws {
+        self.failing = failing
         self.storage = storage
         options = Broker.Options(directory: "/data")
         options.log.segmentBytes = 64 << 10
         adjust(&options)
-        broker = try Broker(options: options, storage: storage, now: now)
+        broker = try Broker(options: options, storage: failing ?? storage, now: now)
         broker.open(Harness.one)
         broker.open(Harness.two)
     }
@@ -37,13 +42,15 @@ final class Harness {
             take()
         }
         // What the old process had asked for is answered to nobody.
-        while storage.nextCompletion() != nil {}
+        while nextCompletion() != nil {}
         deliveries = []
         events = []
-        broker = try Broker(options: options, storage: storage, now: now)
+        broker = try Broker(options: options, storage: failing ?? storage, now: now)
         broker.open(Harness.one)
         broker.open(Harness.two)
     }
+
+    private func nextCompletion() -> (StorageTicket, StorageResult)? { failing?.nextCompletion() ?? storage.nextCompletion() }
 
     // MARK: Driving
 
@@ -68,7 +75,7 @@ final class Harness {
     }
 
     func completeStorage() {
-        while let (ticket, result) = storage.nextCompletion() {
+        while let (ticket, result) = nextCompletion() {
             broker.storageCompleted(ticket, result, now: now)
             take()
         }
