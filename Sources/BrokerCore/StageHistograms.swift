@@ -10,7 +10,8 @@ final class StageHistograms {
     var routed: UInt64 = 0
 
     func statistics() -> [Statistic] {
-        Statistic.stage("route", route.snapshot()) + Statistic.stage("durable", durable.snapshot()) + Statistic.stage("acknowledge", acknowledge.snapshot())
+        Statistic.stage("route", route.snapshot()) + Statistic.stage("durable", durable.snapshot())
+            + Statistic.stage("acknowledge", acknowledge.snapshot())
     }
 }
 

@@ -45,7 +45,7 @@ struct ShardLink: Sendable {
 struct ShardFigures: Sendable {
     var counters = ShardCounters()
     var connections = 0
-    var stages = StageHistograms()
+    var stages = TickHistograms()
 }
 
 /// How many connections all shards have together, so that the limit is the process's.

@@ -22,6 +22,6 @@ extension ShardFigures {
         let connections = shards.reduce(0) { $0 + $1.connections }
         return sums.map { Statistic(name: "needletail_\($0.name)_total", value: Double($0.value)) }
             + [Statistic(name: "needletail_connections", value: Double(connections)), Statistic(name: "needletail_shards", value: Double(shards.count))]
-            + StageHistograms.statistics(shards.map(\.stages))
+            + TickHistograms.statistics(shards.map(\.stages))
     }
 }
