@@ -129,9 +129,7 @@ extension Log {
         let contents = [(LogFiles.Kind.index, indexes.offsets.encoded()), (.timeIndex, (segment.indexes ?? indexes).times.encoded())]
         for (kind, content) in contents {
             do { try storage.remove(path(segment.base, kind)) } catch { if error.code != 2 { throw error } }
-            let file = try storage.open(path(segment.base, kind), .create)
-            try storage.write(file, content)
-            try storage.close(file)
+            try storage.create(path(segment.base, kind), content, syncs: false)
         }
     }
 

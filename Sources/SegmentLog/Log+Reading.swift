@@ -192,14 +192,7 @@ extension Log {
     }
 
     private func readIndexFile(of segment: Segment, _ kind: LogFiles.Kind) throws(StorageError) -> [UInt8]? {
-        var content = ByteBuffer()
-        do throws(StorageError) {
-            let file = try storage.open(path(segment.base, kind), .read)
-            let size = try storage.size(of: file)
-            if size <= segment.end { try storage.read(file, at: 0, count: size, into: &content) }
-            try storage.close(file)
-            return size <= segment.end ? [UInt8](content.bytes) : nil
-        } catch {
+        do throws(StorageError) { return try storage.content(of: path(segment.base, kind), atMost: segment.end) } catch {
             if error.code == 2 { return nil }
             throw error
         }

@@ -85,16 +85,10 @@ extension Log {
     }
 
     private func readCheckpoint() throws(ByteError) -> Checkpoint {
-        var content = ByteBuffer()
-        do throws(StorageError) {
-            let file = try storage.open(path(LogFiles.checkpoint), .read)
-            let size = try storage.size(of: file)
-            if size <= Checkpoint.byteCountMax { try storage.read(file, at: 0, count: size, into: &content) }
-            try storage.close(file)
-        } catch {
-            throw .truncated
-        }
-        return try Checkpoint(decoding: content.bytes)
+        var content: [UInt8]?
+        do throws(StorageError) { content = try storage.content(of: path(LogFiles.checkpoint), atMost: Checkpoint.byteCountMax) } catch { throw .truncated }
+        let bytes = content ?? []
+        return try Checkpoint(decoding: bytes.rawSpan)
     }
 
     private func names(of base: Offset) -> [String] { [LogFiles.name(base, .log), LogFiles.name(base, .index), LogFiles.name(base, .timeIndex)] }
@@ -312,10 +306,7 @@ extension Log {
     /// Replaces a small file and waits for it (S11).
     func replaceNow(_ name: String, _ content: [UInt8]) throws(StorageError) {
         try removeIfThere(name + ".tmp")
-        let file = try storage.open(path(name + ".tmp"), .create)
-        try storage.write(file, content)
-        try storage.sync(file)
-        try storage.close(file)
+        try storage.create(path(name + ".tmp"), content, syncs: true)
         try storage.rename(path(name + ".tmp"), to: path(name))
         try storage.syncDirectory(directory)
     }

@@ -58,6 +58,41 @@ extension LogStorage {
         // The memory is needed until here.
         buffer.release()
     }
+
+    /// The whole of a small file; nil when it is larger than `limit`. Whatever fails, the file is closed.
+    func content(of path: String, atMost limit: Int) throws(StorageError) -> [UInt8]? {
+        let file = try open(path, .read)
+        var content = ByteBuffer()
+        var isTooLarge = false
+        do throws(StorageError) {
+            let size = try size(of: file)
+            isTooLarge = size > limit
+            if !isTooLarge { try read(file, at: 0, count: size, into: &content) }
+        } catch {
+            closeAfterError(file)
+            throw error
+        }
+        try close(file)
+        return isTooLarge ? nil : [UInt8](content.bytes)
+    }
+
+    /// Makes a small file. Whatever fails, the file is closed.
+    func create(_ path: String, _ content: [UInt8], syncs: Bool) throws(StorageError) {
+        let file = try open(path, .create)
+        do throws(StorageError) {
+            try write(file, content)
+            if syncs { try sync(file) }
+        } catch {
+            closeAfterError(file)
+            throw error
+        }
+        try close(file)
+    }
+
+    /// The error that came first is the one to be told.
+    private func closeAfterError(_ file: FileHandle) {
+        do throws(StorageError) { try close(file) } catch { return }
+    }
 }
 
 /// What is done in the background.

@@ -21,6 +21,7 @@ import Testing
     @Test(arguments: [
         (147, "the time index named an offset before its segment"),
         (185, "a log without its first segment was taken with a hole, its checkpoint empty"),
+        (45_927, "an index file that could not be read stayed open"),
     ])
     func aSeedWithErrorsThatFailedOnceStaysGood(_ seed: Int, _ found: String) {
         expectNoViolation(seed..<seed + 1, LogWorkload.Profile(errors: true))
