@@ -44,21 +44,60 @@ extension Log {
             records: found.position &+ RecordBatchHeader.byteCount..<end)
     }
 
+    /// Checks the whole batch. Whoever hands out parts of it does this before: the checksum does not go with them.
+    package func check(_ batch: BatchView) throws(LogError) {
+        let bytes = batch.slice.memory.bytes(batch.slice.range)
+        if let header = try? RecordBatchHeader(decoding: bytes), header.totalByteCount == bytes.byteCount, header.checksumHolds(in: bytes) { return }
+        let index = partitionPoint(segments.count) { segments[$0].base <= batch.baseOffset } - 1
+        throw .damaged(
+            path: path(index >= 0 ? segments[index].base : batch.baseOffset, .log), position: batch.slice.range.lowerBound,
+            reason: "the checksum of the batch at \(batch.baseOffset) does not hold")
+    }
+
     /// The first offset whose timestamp is at or after `time`, with that timestamp; nil when there is none. Within a compressed
     /// batch the batch's first offset is given, with its latest timestamp.
     package func offset(at time: Timestamp) throws(LogError) -> (Offset, Timestamp)? {
         for segment in segments where segment.maxTimestamp >= time && segment.next > watermarks.start {
             let memory = try memory(of: segment)
             let relative = segment.indexes?.times.relativeOffset(before: time) ?? 0
-            var at = segment.indexes?.offsets.position(atOrBefore: relative) ?? 0
-            while let header = batchHeader(in: memory, at: at, end: segment.end) {
-                if header.maxTimestamp >= time, header.lastOffset >= watermarks.start {
-                    if let found = record(at: time, header, in: memory, position: at) { return found }
-                }
-                at &+= header.totalByteCount
+            let from = segment.indexes?.offsets.position(atOrBefore: relative) ?? 0
+            var walk = walk(to: time, in: segment, memory, from: from, past: segment.base + relative)
+            // An index file has no checksum: where it leads astray the batches themselves are walked.
+            if case .astray = walk { walk = self.walk(to: time, in: segment, memory, from: 0, past: nil) }
+            switch walk {
+            case .found(let offset, let timestamp): return (offset, timestamp)
+            case .nothing: continue
+            case .astray(let at): throw .damaged(path: path(segment.base, .log), position: at, reason: "no sound batch lies there")
             }
         }
         return nil
+    }
+
+    private enum TimeWalk {
+        case found(Offset, Timestamp)
+        case nothing
+        /// What lies at this position is not what was expected there.
+        case astray(Int)
+    }
+
+    /// Walks the batches from `from` on, each with its checksum. The index promised a walk that begins at or before the batch with
+    /// `past`, and nothing as late as `time` up to there.
+    private func walk(to time: Timestamp, in segment: Segment, _ memory: SegmentMemory, from: Int, past: Offset?) -> TimeWalk {
+        var at = from
+        while at < segment.end {
+            guard let header = batchHeader(in: memory, at: at, end: segment.end), header.checksumHolds(in: memory.bytes(0..<segment.end), at: at) else {
+                return .astray(at)
+            }
+            if let past, from > 0 {
+                if at == from, header.lastOffset > past { return .astray(at) }
+                if header.lastOffset <= past, header.maxTimestamp >= time { return .astray(at) }
+            }
+            if header.maxTimestamp >= time, header.lastOffset >= watermarks.start, let found = record(at: time, header, in: memory, position: at) {
+                return .found(found.0, found.1)
+            }
+            at &+= header.totalByteCount
+        }
+        return .nothing
     }
 
     private func record(at time: Timestamp, _ header: RecordBatchHeader, in memory: SegmentMemory, position: Int) -> (Offset, Timestamp)? {
@@ -100,15 +139,20 @@ extension Log {
         let segment = segments[index]
         let memory = try memory(of: segment)
         let stop = stop(at: limit, in: segment, memory)
-        guard let indexes = segment.indexes else { return nil }
-        let from = indexes.offsets.position(atOrBefore: offset - segment.base)
-        // An index file has no checksum: where it leads astray the batches themselves are walked.
-        let walked = findBatch(containing: offset, in: memory, from: from, to: stop.position)
-        guard let found = walked ?? findBatch(containing: offset, in: memory, from: 0, to: stop.position) else {
+        guard let found = batch(with: offset, in: segment, memory, to: stop.position) else {
             if stop.offset <= offset { return nil }
-            throw .damaged(path: path(segment.base, .log), position: from, reason: "no batch with offset \(offset) follows")
+            throw .damaged(path: path(segment.base, .log), position: stop.position, reason: "no batch with offset \(offset) lies before it")
         }
         return Found(segment: segment, memory: memory, position: found.position, header: found.header, stop: stop)
+    }
+
+    /// The batch that contains `offset`, or the next one. An index file has no checksum: where it leads astray the batches
+    /// themselves are walked.
+    private func batch(with offset: Offset, in segment: Segment, _ memory: SegmentMemory, to end: Int) -> (position: Int, header: RecordBatchHeader)? {
+        let from = segment.indexes?.offsets.position(atOrBefore: offset - segment.base) ?? 0
+        let found = findBatch(containing: offset, in: memory, from: from, to: end)
+        if let found, found.header.baseOffset <= offset { return found }
+        return from == 0 ? found : findBatch(containing: offset, in: memory, from: 0, to: end)
     }
 
     /// Where the batches of `segment` that lie below `limit` end.
@@ -116,11 +160,7 @@ extension Log {
         if limit >= segment.next { return (segment.end, segment.next) }
         if segment === active, limit == written { return (segment.end, written) }
         if let place = flushing.place, place.offset == limit, place.segment === segment { return (place.position, limit) }
-        let from = segment.indexes?.offsets.position(atOrBefore: limit - segment.base) ?? 0
-        let walked = findBatch(containing: limit, in: memory, from: from, to: segment.end)
-        guard let found = walked ?? findBatch(containing: limit, in: memory, from: 0, to: segment.end) else {
-            return (segment.end, min(limit, segment.next))
-        }
+        guard let found = batch(with: limit, in: segment, memory, to: segment.end) else { return (segment.end, min(limit, segment.next)) }
         return (found.position, found.header.baseOffset)
     }
 

@@ -56,6 +56,8 @@ package final class LogWorkload {
     private var report: Report
     private var lostBefore = 0
     private var triesLeft = 0
+    /// Takes back damage that nobody has met yet: it may lie where reading did not come by, such as below the log's start.
+    private var undiscovered: (() -> Void)?
     private let directory = "logs/1-0"
 
     package static func run(_ seed: Seed, _ profile: Profile = Profile()) -> Report {
@@ -228,11 +230,11 @@ package final class LogWorkload {
         guard let opened = try attempt(damaged) else {
             // Refused, loudly: the damage is taken back, as an operator would with a copy.
             report.refusals += 1
-            damaged?()
+            takeBack(damaged)
             try open(after: ending == .closedCleanly ? .processKilled : ending)
             return
         }
-        if damaged != nil {
+        if damaged != nil || undiscovered != nil {
             // Opened without having read everything: then whoever reads must notice. Nothing may be missing, or be different.
             do {
                 var copy = oracle
@@ -241,10 +243,15 @@ package final class LogWorkload {
             } catch {
                 guard error.claim == .toldByReading else { throw error }
                 report.refusals += 1
-                damaged?()
+                takeBack(damaged)
                 disk.kill()
                 try open(after: ending == .closedCleanly ? .processKilled : ending)
                 return
+            }
+            let before = undiscovered
+            undiscovered = {
+                damaged?()
+                before?()
             }
         }
         let first = try scan(opened)
@@ -255,7 +262,7 @@ package final class LogWorkload {
             try oracle.recovered(first, start: opened.watermarks.start.rawValue, end: opened.watermarks.end.rawValue, after: .powerLost)
         }
         report.recoveries += 1
-        if random.chance(0.3) {
+        if random.chance(0.3), undiscovered == nil {
             // Recovering again changes nothing.
             let marks = opened.watermarks
             disk.kill()
@@ -282,7 +289,7 @@ package final class LogWorkload {
         case .success(let log): return log
         case .failure(let error):
             if disk.isDown { return nil }
-            if case .damaged = error, damaged != nil { return nil }
+            if case .damaged = error, damaged != nil || undiscovered != nil { return nil }
             if case .storage = error, profile.errors, triesLeft > 0 {
                 // A write-back that failed before shows now, once; the operator tries again.
                 triesLeft -= 1
@@ -290,6 +297,12 @@ package final class LogWorkload {
             }
             throw Violation(.falseAlarm, "a log that nothing damaged was refused: \(error)")
         }
+    }
+
+    private func takeBack(_ damaged: (() -> Void)?) {
+        damaged?()
+        undiscovered?()
+        undiscovered = nil
     }
 
     private func answer<Value>(_ body: () throws(LogError) -> Value) -> Result<Value, LogError> {
@@ -309,7 +322,14 @@ package final class LogWorkload {
             disk.zeroSector(path, random.below((content.count + 511) / 512))
         }
         let disk = disk
-        return { disk.overwrite(path, at: 0, with: content) }
+        let spoiled = disk.durableContent(path) ?? []
+        return {
+            // What was written there meanwhile stays.
+            guard let now = disk.durableContent(path) else { return }
+            for at in content.indices where content[at] != spoiled[at] && at < now.count && now[at] == spoiled[at] {
+                disk.overwrite(path, at: at, with: [content[at]])
+            }
+        }
     }
 
     /// Under `interval`: what was written before this instant must be there.
@@ -480,6 +500,7 @@ package final class LogWorkload {
             if disk.isDown { return }
             switch read {
             case .failure(.storage) where profile.errors: return
+            case .failure(.damaged) where undiscovered != nil: return
             case .failure(let error): throw Violation(.pollSkip, "a read at \(at) (start \(oracle.start), visible \(limit)) failed: \(error)")
             case .success(nil):
                 guard at >= limit else { throw Violation(.pollSkip, "nothing at \(at), visible is \(limit)") }

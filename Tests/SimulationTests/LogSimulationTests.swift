@@ -31,6 +31,9 @@ import Testing
         (34, "after a kill the segment's name was not made durable"),
         (801, "stale segments were removed by a checkpoint that was not durable"),
         (5_795, "a damaged index hid good batches"),
+        (43_406, "the search by time ended silently at a lost sector"),
+        (49_980, "the search by time passed over a lost sector"),
+        (42_482, "the harness took damage below the log's start for none"),
     ])
     func aSeedWithDamageThatFailedOnceStaysGood(_ seed: Int, _ found: String) {
         expectNoViolation(seed..<seed + 1, LogWorkload.Profile(damage: true))
