@@ -35,7 +35,7 @@ extension Log {
         if hasCheckpoint {
             do throws(ByteError) { checkpoint = try readCheckpoint() } catch { recovery.checkpointFault = "\(error)" }
         } else if !bases.isEmpty {
-            recovery.checkpointFault = "missing"
+            recovery.checkpointFault = Log.missing
         }
 
         // Whole segments below the start are remains of an unfinished removal.
@@ -169,6 +169,10 @@ extension Log {
             position = 0
             index += 1
             guard let stop else { continue }
+            if stop.isHole {
+                throw .damaged(
+                    path: path(segment.base, .log), position: segment.end, reason: "\(stop.fault), with sound batches behind it, and the checkpoint is missing")
+            }
             guard end >= watermark else { throw .damaged(path: path(segment.base, .log), position: segment.end, reason: stop.fault.description) }
             preparation.isTorn = true
             recovery.truncatedAt = end
@@ -193,11 +197,28 @@ extension Log {
         finishRecovery(at: end, preparation)
     }
 
+    /// Where the batches of a segment end before its content does.
+    private struct Stop {
+        var fault: BatchFault
+        var bytes: Int
+        /// Sound batches follow, and there is no checkpoint to say whether this was durable. A log has its checkpoint before its first
+        /// segment, so somebody removed it: then nothing is cut that may have been acknowledged.
+        var isHole: Bool
+    }
+
+    private var isCheckpointMissing: Bool { recovery.checkpointFault == Log.missing }
+    private static let missing = "missing"
+
+    private func isHole(_ scanner: inout SegmentScanner, at position: Int, _ expected: Offset) throws(StorageError) -> Bool {
+        guard isCheckpointMissing else { return false }
+        return try scanner.hasBatch(from: position, behind: expected)
+    }
+
     /// Checks the batches of one segment from `position` on, where `expected` follows. Answers nil when they end where the content
-    /// ends, else what was found there and how many bytes.
+    /// ends.
     private func scan(
         _ segment: Segment, from position: Int, at expected: Offset, _ checkpoint: Checkpoint?, now: Now
-    ) throws(LogError) -> (fault: BatchFault, bytes: Int)? {
+    ) throws(LogError) -> Stop? {
         do throws(StorageError) {
             // What follows may be cut off, and then this is the segment that takes the next append.
             segment.isSealed = false
@@ -216,12 +237,13 @@ extension Log {
             segment.lastAppend = max(segment.lastAppend, now.time)
             while true {
                 switch try scanner.next() {
-                case .end: return nil
+                case .end(let at):
+                    return try isHole(&scanner, at: at, segment.next) ? Stop(fault: .length(0), bytes: 0, isHole: true) : nil
                 case .bad(let at, let fault):
-                    return (fault, try scanner.endOfContent() - at)
+                    return Stop(fault: fault, bytes: try scanner.endOfContent() - at, isHole: try isHole(&scanner, at: at, segment.next))
                 case .batch(let at, let header):
                     if let fault = fault(of: header, after: segment.next, checkpoint) {
-                        return (fault, try scanner.endOfContent() - at)
+                        return Stop(fault: fault, bytes: try scanner.endOfContent() - at, isHole: try isHole(&scanner, at: at, segment.next))
                     }
                     recovery.checkedBytes += header.totalByteCount
                     recovery.newestIncarnation = header.leaderEpoch

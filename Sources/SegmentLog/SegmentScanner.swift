@@ -70,6 +70,23 @@ package struct SegmentScanner: ~Copyable {
         return header
     }
 
+    /// Whether a sound batch with offsets behind `offset` lies anywhere from `start` on. Looks at every byte: for what should never
+    /// happen.
+    package mutating func hasBatch(from start: Int, behind offset: Offset) throws(StorageError) -> Bool {
+        position = start
+        let end = try endOfContent()
+        // A batch may end in zeros, so its end may lie behind that of the content.
+        while position < end, position &+ RecordBatchHeader.byteCount <= fileBytes {
+            guard try fill(RecordBatchHeader.byteCount) else { return false }
+            let header = try? RecordBatchHeader(decoding: buffer.bytes, at: position - bufferStart)
+            if let header, header.structuralFault == nil, header.baseOffset > offset, header.totalByteCount <= min(fileBytes - position, Self.batchBytesMax) {
+                if try fill(header.totalByteCount), header.checksumHolds(in: buffer.bytes, at: position - bufferStart) { return true }
+            }
+            position &+= 1
+        }
+        return false
+    }
+
     /// Where the last byte that is not zero ends, from `position` on; `position` when all are zero.
     package mutating func endOfContent() throws(StorageError) -> Int {
         var end = position

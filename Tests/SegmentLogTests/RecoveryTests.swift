@@ -121,6 +121,32 @@ import Testing
         #expect(bench.log.incarnation == 1)
     }
 
+    /// A log has its checkpoint before its first segment: one without was robbed of it, and nobody knows what was durable.
+    @Test func withoutACheckpointAHoleRefusesTheLogAndATornTailIsCut() throws {
+        let bench = try killed(durable: 5, more: 0)
+        let whole = try bench.disk.content(segment())
+        let starts = try boundaries(whole)
+        for position in whole.indices {
+            let batch = starts.filter { $0 <= position }.count - 1
+            if (12..<16).contains(position - starts[batch]) || position % 3 != 0 { continue }
+            for isZeroed in [false, true] {
+                let disk = try bench.disk.copy(directory)
+                var bytes = whole
+                if isZeroed { bytes.replaceSubrange(starts[batch]...position, with: repeatElement(0, count: position - starts[batch] + 1)) }
+                if !isZeroed { bytes[position] ^= 0x10 }
+                if bytes == whole || bytes[starts[batch]...].elementsEqual(whole[starts[batch]...]) { continue }
+                try disk.put(bytes, segment())
+                try disk.remove(directory + "/checkpoint")
+                if batch < 4 {
+                    #expect(throws: LogError.self, "byte \(position)") { try open(disk) }
+                } else if position >= starts[4] + 8 {
+                    // With another base offset the last batch is itself a sound one behind a hole.
+                    #expect(try open(disk).log.watermarks.end == Offset(4), "byte \(position)")
+                }
+            }
+        }
+    }
+
     @Test func anUnreadableCheckpointIsReportedAndFullSegmentsAreStillTrusted() throws {
         let bench = try killed(durable: 60, more: 0, segmentBytes: 1_000)
         try bench.disk.put([1, 2, 3], directory + "/checkpoint")
