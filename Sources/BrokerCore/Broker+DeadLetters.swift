@@ -88,6 +88,8 @@ extension Broker {
                     finish(move, move.first, move.last)
                     return
                 }
+                // A moved record gets a new checksum: this is the last place where damage shows.
+                try log.check(batch)
                 if batch.baseOffset > move.first {
                     finish(move, move.first, batch.baseOffset - 1)
                     move.first = batch.baseOffset
@@ -101,7 +103,10 @@ extension Broker {
                 } else {
                     try moveRecords(move, batch, last, to: destination, &budget)
                 }
-            } catch { return retry(move) }
+            } catch {
+                if case .damaged = error { counters.unreadable &+= 1 }
+                return retry(move)
+            }
         }
         if move.first <= move.last { moves.append(move) }
     }

@@ -114,6 +114,13 @@ extension Broker {
             lane.place = nil
         }
         guard let batch = lane.batch else { return false }
+        if lane.checked != batch.baseOffset {
+            do throws(LogError) { try log.check(batch) } catch {
+                lane.batch = nil
+                throw error
+            }
+            lane.checked = batch.baseOffset
+        }
         if skipHole(lane, pending, upTo: batch.baseOffset) { return false }
         let available = min(pending.last, batch.lastOffset) - pending.first + 1
         var count = min(available, consumer.messageCredit, consumer.unsettledLimit - consumer.unsettled, options.deliveryRecords)

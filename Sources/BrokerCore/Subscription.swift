@@ -75,6 +75,8 @@ final class Lane {
     /// The batch that runs of records are taken from, and where the last run ended.
     var batch: BatchView?
     var place: RecordPlace?
+    /// Which batch's checksum was checked last.
+    var checked: Offset?
 
     init(subscription: Subscription, partition: Partition, cursor: Cursor) {
         self.subscription = subscription
