@@ -52,13 +52,13 @@ extension Broker {
             case .records: delivered = try deliverRecords(lane, log, pending, end, consumer, &budget)
             }
         } catch {
-            // The log's fault is told by the log; this lane rests until something changes. A damaged copy is given up.
+            // A damaged copy is given up. What the log cannot show is nobody's to guess: who reads it is told, and goes.
             counters.unreadable &+= 1
             if case .damaged = error, pending.first < log.watermarks.start {
                 counters.dropped &+= UInt64(dropAside(lane) { $0.first <= pending.first.rawValue && pending.first.rawValue <= $0.last })
                 return .more
             }
-            lane.subscription.offerTurn(consumer)
+            endReading(lane, consumer, at: pending.first, error)
             return .empty
         }
         lane.subscription.offerTurn(consumer)

@@ -38,6 +38,19 @@ extension Broker {
         } catch { return found }
     }
 
+    /// The log cannot show what lies at `offset`: the consumer ends with the reason, and the operator is told once.
+    func endReading(_ lane: Lane, _ consumer: Consumer, at offset: Offset, _ error: LogError) {
+        let reason = BrokerError(error).text
+        if lane.unreadable != offset {
+            lane.unreadable = offset
+            notices.append(.logUnreadable(log: shownName(lane.partition), at: offset, reason: reason))
+        }
+        detach(consumer)
+        let name = topics[lane.partition.id.topic]?.name ?? ""
+        let ended = BrokerError(.storageFailed, "partition \(lane.partition.id.index) of '\(name)' cannot be read at offset \(offset): \(reason)")
+        effects.append(.notify(consumer.session.id, consumer.id, .ended(ended)))
+    }
+
     /// The rest of the batch cannot be handed out: it goes the way of dead letters.
     func passOver(_ lane: Lane, _ pending: Cursor.Pending, _ batch: BatchView) {
         counters.unreadable &+= 1

@@ -6,6 +6,8 @@ package enum Notice: Equatable, Sendable {
     case logFailed(log: String, reason: String)
     /// The log could not be opened, or is damaged where it was durable: nothing of it is served (S14).
     case logRefused(log: String, reason: String)
+    /// Stored bytes that were good when they were written cannot be read any more; whoever reads them is sent away.
+    case logUnreadable(log: String, at: Offset, reason: String)
     /// The torn end of a log was cut when it was opened.
     case tailCut(log: String, at: Offset, bytes: Int, reason: String)
     /// Publishes are refused until there is more room.

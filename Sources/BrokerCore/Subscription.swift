@@ -70,6 +70,8 @@ final class Lane {
     var hasAside = false
     /// Has more holes above its floor than the limit allows: nothing new until some are filled.
     var isStalled = false
+    /// Where the log could not be read, when that was last told.
+    var unreadable: Offset?
     /// For when its next lease is on the broker's timer.
     var scheduled = Instant.distantFuture
     /// The batch that runs of records are taken from, and where the last run ended.

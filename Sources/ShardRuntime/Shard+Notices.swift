@@ -10,6 +10,8 @@ extension Shard {
             log.error("log_failed", [("log", .text(name)), ("reason", .text(reason)), ("meaning", "it takes no more writes until the next start")])
         case .logRefused(let name, let reason):
             log.error("log_refused", [("log", .text(name)), ("reason", .text(reason)), ("meaning", "nothing of it is served; see needletail log verify")])
+        case .logUnreadable(let name, let offset, let reason):
+            log.error("log_unreadable", [("log", .text(name)), ("offset", .init(offset.rawValue)), ("reason", .text(reason))])
         case .tailCut(let name, let offset, let bytes, let reason):
             log.warn(
                 "tail_cut", [("log", .text(name)), ("offset", .init(offset.rawValue)), ("bytes", .init(bytes)), ("reason", .text(reason))])
