@@ -144,7 +144,7 @@ package final class Shard: DriverHandler {
     private func deadline() -> Instant {
         let now = driver.now.instant
         if options.spinNanoseconds > 0, now.nanoseconds(since: lastWork) < options.spinNanoseconds { return now }
-        var next = connections.count > 0 ? sweep.next : .distantFuture
+        var next = connections.count > 0 || sweep.isWaiting ? sweep.next : .distantFuture
         switch broker {
         case .here(let broker):
             // Sessions may have asked for something after the tick's effects were taken.
@@ -152,7 +152,10 @@ package final class Shard: DriverHandler {
         case .away(let remote):
             next = min(next, remote.nextPost(counters))
         }
-        if case .draining(let until) = state { next = min(next, until, now.advanced(byNanoseconds: 10_000_000)) }
+        if case .draining(let until) = state {
+            // Late, it waits for what is being closed, and does not spin meanwhile.
+            next = min(next, now < until ? until : .distantFuture, now.advanced(byNanoseconds: 10_000_000))
+        }
         return next
     }
 

@@ -9,6 +9,9 @@ struct Sweep {
     private var part = 0
     private var paused: [(listener: ListenerID, until: Instant)] = []
 
+    /// Whether a listener is to be tried again, even where there are no connections to look after.
+    var isWaiting: Bool { !paused.isEmpty }
+
     func isDue(_ now: Instant) -> Bool { now >= next }
 
     /// The slots of this turn.
