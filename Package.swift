@@ -80,11 +80,13 @@ let package = Package(
 
         .executableTarget(
             name: "orders", dependencies: ["NeedletailClient"], path: "docs/examples/orders", exclude: ["README.md"], swiftSettings: settings),
-        .executableTarget(name: "simulate", dependencies: ["Simulation"], path: "tools/simulate", swiftSettings: settings),
+        module(
+            "ShardWorkload", ["Simulation", "ShardRuntime", "NativeProtocol", "NativeCodec", "BrokerCore", "SegmentLog"] + ground, path: "tools/workload"),
+        .executableTarget(name: "simulate", dependencies: ["Simulation", "ShardWorkload"], path: "tools/simulate", swiftSettings: settings),
 
         tests("Bytes"),
         tests("ConfigFile"),
-        tests("Simulation"),
+        tests("Simulation", ["ShardWorkload"]),
         tests("Observability"),
         tests("Containers"),
         tests("BrokerCore", ["SegmentLog", "Bytes"]),

@@ -33,6 +33,14 @@ package final class LogWorkload {
         package var setAside = 0
         package var refusals = 0
 
+        package init(seed: Seed, hash: UInt64, faults: [String], lines: [String], setting: String) {
+            self.seed = seed
+            self.hash = hash
+            self.faults = faults
+            self.lines = lines
+            self.setting = setting
+        }
+
         /// What a person needs to look into it.
         package var text: String {
             "seed \(seed): \(violation?.description ?? "kept every promise")\n  \(setting)\n  trace \(hash)\n"

@@ -120,9 +120,20 @@ package enum ReferenceBatch {
 
     /// A run of records without a batch around them; their deltas count from `base` and `timestamp`.
     package static func decodeRecords(_ slice: LogSlice, base: Int64, timestamp: Int64) throws(Violation) -> [Record] {
+        try decodeRecords(slice.memory.bytes(slice.range), base: base, timestamp: timestamp)
+    }
+
+    /// As above, of bytes that have arrived.
+    package static func decodeRecords(_ bytes: [UInt8], base: Int64, timestamp: Int64) throws(Violation) -> [Record] {
+        try decodeRecords(bytes.rawSpan, base: base, timestamp: timestamp)
+    }
+
+    package static func decode(_ bytes: [UInt8]) throws(Violation) -> [Record] { try decode(bytes.rawSpan) }
+
+    private static func decodeRecords(_ bytes: RawSpan, base: Int64, timestamp: Int64) throws(Violation) -> [Record] {
         var records: [Record] = []
         do throws(ByteError) {
-            var reader = ByteReader(slice.memory.bytes(slice.range))
+            var reader = ByteReader(bytes)
             while !reader.isAtEnd { records.append(try decodeRecord(&reader, base: base, timestamp: timestamp)) }
         } catch {
             throw Violation(.toldByReading, "what was delivered are no records (\(error))")

@@ -1,4 +1,5 @@
 import Glibc
+import ShardWorkload
 import Simulation
 
 // Runs seeds of a simulated workload and prints those that break a promise. See docs/reliability.md.
@@ -9,10 +10,11 @@ import Simulation
 //     simulate log 51 trace            one seed, with the last events before its end
 //     simulate log 0..300 sabotage=skipsSomeFlushes
 //     simulate broker 0..2000          a queue with its consumers, through crashes
+//     simulate shard 0..2000           a whole shard with native clients, through crashes and broken connections
 
 let arguments = CommandLine.arguments.dropFirst()
 guard arguments.count >= 2, let kind = arguments.first, let seeds = parseSeeds(arguments.dropFirst().first ?? "") else {
-    print("usage: simulate log|broker SEED|FIRST..LAST [errors] [damage] [trace] [sabotage=NAME]")
+    print("usage: simulate log|broker|shard SEED|FIRST..LAST [errors] [damage] [trace] [sabotage=NAME]")
     exit(2)
 }
 let words = Set(arguments.dropFirst(2))
@@ -21,6 +23,7 @@ let sabotage = words.compactMap { $0.hasPrefix("sabotage=") ? Sabotage(rawValue:
 switch kind {
 case "log": run(LogWorkload.run)
 case "broker": run(BrokerWorkload.run)
+case "shard": run(ShardWorkload.run)
 default:
     print("unknown workload: \(kind)")
     exit(2)

@@ -1,0 +1,29 @@
+import ShardWorkload
+import Simulation
+import Testing
+
+/// A whole shard with native clients, through crashes and broken connections; see docs/reliability.md.
+@Suite struct ShardSimulationTests {
+    @Test func aShardKeepsItsPromisesThroughCrashesAndBrokenConnections() {
+        for seed in 0..<200 {
+            let report = ShardWorkload.run(Seed(UInt64(seed)))
+            #expect(report.violation == nil, "\(report.text)")
+        }
+    }
+
+    @Test func theSameSeedGivesTheSameTrace() {
+        var hashes: Set<UInt64> = []
+        for seed in 300..<305 {
+            let first = ShardWorkload.run(Seed(UInt64(seed)))
+            #expect(first.hash == ShardWorkload.run(Seed(UInt64(seed))).hash)
+            hashes.insert(first.hash)
+        }
+        #expect(hashes.count == 5)
+    }
+
+    @Test(arguments: [Sabotage.answersBeforeFlush, .skipsSomeFlushes, .shortWrites])
+    func aSeededBugIsFound(_ sabotage: Sabotage) {
+        let found = (0..<300).first { ShardWorkload.run(Seed(UInt64($0)), LogWorkload.Profile(sabotage: sabotage)).violation != nil }
+        #expect(found != nil, "\(sabotage) is not found in 300 seeds")
+    }
+}
