@@ -11,6 +11,16 @@ import Testing
         }
     }
 
+    /// Seeds that once failed, by what they found.
+    @Test(arguments: [
+        (511, "a stop that was late polled without waiting"),
+        (2_595, "the harness put deliveries of a shard that stops in the wrong order"),
+    ])
+    func aSeedThatFailedOnceStaysGood(_ seed: Int, _ found: String) {
+        let report = ShardWorkload.run(Seed(UInt64(seed)))
+        #expect(report.violation == nil, "\(report.text)")
+    }
+
     @Test func theSameSeedGivesTheSameTrace() {
         var hashes: Set<UInt64> = []
         for seed in 300..<305 {
