@@ -143,6 +143,12 @@ extension Log {
             if stop.offset <= offset { return nil }
             throw .damaged(path: path(segment.base, .log), position: stop.position, reason: "no batch with offset \(offset) lies before it")
         }
+        // The base offset lies outside the checksum: one that does not fit the segment shows only here.
+        guard found.header.baseOffset >= segment.base, found.header.nextOffset <= stop.offset else {
+            throw .damaged(
+                path: path(segment.base, .log), position: found.position,
+                reason: "the batch there says offsets \(found.header.baseOffset) to \(found.header.lastOffset), and offset \(offset) is wanted")
+        }
         return Found(segment: segment, memory: memory, position: found.position, header: found.header, stop: stop)
     }
 

@@ -53,11 +53,28 @@ struct ShardPlan: Sendable {
         for (listener, address) in addresses.enumerated() {
             if number > 0, case .unix = address { continue }
             do throws(DriverError) {
-                machine.addresses.append(try driver.listen(address, ListenerID(rawValue: UInt32(listener))))
+                machine.addresses.append(try listen(driver, address, ListenerID(rawValue: UInt32(listener))))
             } catch {
                 throw StartError(path: address.description, reason: error.description)
             }
         }
         return machine
+    }
+
+    /// How long a port may be another's before the start gives up.
+    private static let portPatience: UInt64 = 3_000_000_000
+
+    /// The kernel lets go of a killed broker's sockets only when it has torn down that one's ring, some time after the process is gone:
+    /// a restart right behind a kill finds its port in use for a moment.
+    private func listen(_ driver: any Driver, _ address: ListenAddress, _ listener: ListenerID) throws(DriverError) -> ListenAddress {
+        let start = Clock.monotonic
+        while true {
+            do throws(DriverError) {
+                return try driver.listen(address, listener)
+            } catch {
+                guard error.code == Errno.addressInUse.rawValue, Clock.monotonic - start < ShardPlan.portPatience else { throw error }
+                Clock.sleep(nanoseconds: 20_000_000)
+            }
+        }
     }
 }
