@@ -86,7 +86,8 @@ package final class ShardWorkload {
         driver = SimulatedDriver(seed: seed.part(lives), disk: disk, faults: faults, now: now)
         // Clocks that jump are another test's: what is aged here is aged by the broker's own time.
         driver.faults.clockJump = 0
-        report.setting += "\n  life \(lives): pieces \(faults.oneByte)/\(faults.anySize), resets \(faults.reset), window \(faults.window), latency \(faults.latency)"
+        report.setting +=
+            "\n  life \(lives): pieces \(faults.oneByte)/\(faults.anySize), resets \(faults.reset), window \(faults.window), latency \(faults.latency)"
         var options = Broker.Options(directory: "data")
         options.log.segmentBytes = 16_384
         options.log.durability = .group
@@ -110,11 +111,11 @@ package final class ShardWorkload {
     }
 
     private func end() throws(Violation) {
-        if disk.isDown { return forget { } }
+        if disk.isDown { return forget {} }
         switch random.below(4) {
         case 0:
             try stop()
-            if disk.isDown { return forget { } }
+            if disk.isDown { return forget {} }
             forget { disk.kill() }
         case 1: forget { disk.kill() }
         default: forget { disk.crash() }
@@ -271,7 +272,8 @@ package final class ShardWorkload {
         client.settlesItself = !isWorker
         client.say(
             Frame.Subscribe(
-                consumer: 1, topic: isWorker ? "work" : "events", name: isWorker ? "queue" : "", mode: isWorker ? .shared : random.pick([.broadcast, .exclusive]),
+                consumer: 1, topic: isWorker ? "work" : "events", name: isWorker ? "queue" : "",
+                mode: isWorker ? .shared : random.pick([.broadcast, .exclusive]),
                 start: .earliest, form: client.form, messageCredit: credit, byteCredit: 1 << 20, settlesItself: client.settlesItself), .subscribed)
     }
 
