@@ -180,8 +180,10 @@ extension Broker {
     func settle(_ settle: Settle, _ id: RequestID, _ session: Session) throws(BrokerError) {
         let (consumer, lane) = try lane(of: settle.consumer, settle.partition, session)
         guard settle.first <= settle.last else { throw BrokerError(.invalidRequest, "a range ends before it begins") }
-        // Streams settle cumulatively: everything that the consumer was given up to there.
-        let first = consumer.form == .batches && settle.outcome == .accept ? min(settle.first, lane.cursor.floor) : settle.first
+        // Streams settle cumulatively: everything that the consumer was given up to there. Not where messages are shared: a redelivery
+        // that is still on its way would be settled by the accept of a later one.
+        let isCumulative = consumer.form == .batches && !lane.subscription.isShared && settle.outcome == .accept
+        let first = isCumulative ? min(settle.first, lane.cursor.floor) : settle.first
         switch settle.outcome {
         case .accept:
             let count = lane.cursor.settle(first, settle.last, by: consumer.number)

@@ -202,7 +202,7 @@ package enum SubscriptionMode: UInt8, Sendable, CaseIterable {
 }
 
 package enum DeliveryForm: UInt8, Sendable {
-    /// Whole stored batches; settle is cumulative by offset. What streams use.
+    /// Whole stored batches; accepting is cumulative by offset, except on shared subscriptions. What streams use.
     case batches = 0
     /// Runs of records within one batch (whole batches where the batch is compressed). What queues use.
     case records = 1
