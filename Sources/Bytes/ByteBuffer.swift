@@ -52,6 +52,7 @@ package struct ByteBuffer: ~Copyable {
 
     @usableFromInline mutating func grow(_ more: Int) {
         let wanted = max(count + more, capacity * 2, 64)
+        // Every bound on what a peer can ask for is checked before; a machine without memory for that is beyond help.
         // Safety: realloc keeps the first `count` bytes; the old pointer is not used again.
         guard let bigger = unsafe realloc(memory, wanted) else { fatalError("out of memory: \(wanted) bytes") }
         unsafe memory = bigger

@@ -3,6 +3,8 @@ internal import SegmentLog
 
 /// One log on a simulated disk, driven by one seed: appends of every kind, reads, trims and retention, until power goes, the process
 /// ends or the disk fails; then it is opened again, and the oracle compares. Several lives a seed, crashes during recovery included.
+///
+/// Longer than other files on purpose: one life is told from top to bottom, and its steps share all of its state.
 package final class LogWorkload {
     package struct Profile: Sendable {
         package var lives = 6

@@ -2,19 +2,6 @@ import Containers
 import Testing
 
 struct SmallContainersTests {
-    @Test func aHandleOfARemovedElementFindsNothing() {
-        var slab = Slab<String>()
-        let first = slab.insert("one")
-        #expect(slab[first] == "one")
-        #expect(slab.remove(first) == "one")
-        let second = slab.insert("two")
-        #expect(second.index == first.index)
-        #expect(slab[first] == nil)
-        #expect(slab.remove(first) == nil)
-        #expect(slab[Slab<String>.Handle(rawValue: second.rawValue)] == "two")
-        #expect(slab.count == 1)
-    }
-
     @Test func deadlinesComeInOrderAndEqualOnesInTheOrderOfAdding() {
         var heap = DeadlineHeap<Int>()
         let deadlines: [UInt64] = [50, 10, 40, 10, 30, 20, 10]
