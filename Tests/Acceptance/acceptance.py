@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tries the real binary as a new user would: each function is one claim. Closes with `N passed, N failed`.
+"""Tries the real binary as a new user would: each function is one claim. Closes with `N passed, N failed, N skipped`.
 
 NEEDLETAIL_BINARY names the binary, NEEDLETAIL_DRIVER the driver (io_uring or epoll), NEEDLETAIL_STREAM_BYTES how much is streamed.
 Arguments, if any, select claims by part of their name.
@@ -8,7 +8,7 @@ import sys
 import time
 import traceback
 
-from broker import DRIVER
+from broker import DRIVER, Skipped
 import claims_disk
 import claims_hostile
 import claims_operating
@@ -27,17 +27,21 @@ CLAIMS = [
 
 def main():
     chosen = [claim for claim in CLAIMS if not sys.argv[1:] or any(part in claim.__name__ for part in sys.argv[1:])]
-    failed = 0
+    failed = skipped = 0
     for claim in chosen:
         began = time.monotonic()
         try:
             note = claim()
             print(f"ok    {DRIVER} {claim.__name__[6:]} ({time.monotonic() - began:.1f} s){': ' + note if note else ''}", flush=True)
+        except Skipped as reason:
+            skipped += 1
+            print(f"skip  {DRIVER} {claim.__name__[6:]}: {reason}", flush=True)
         except Exception:
             failed += 1
             print(f"FAILED {DRIVER} {claim.__name__[6:]}\n{traceback.format_exc()}", flush=True)
-    print(f"{len(chosen) - failed} passed, {failed} failed")
-    return 1 if failed or not chosen else 0
+    passed = len(chosen) - failed - skipped
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed or not passed else 0
 
 
 if __name__ == "__main__":

@@ -16,6 +16,10 @@ BINARY = os.environ.get("NEEDLETAIL_BINARY") or str(pathlib.Path(__file__).resol
 DRIVER = os.environ.get("NEEDLETAIL_DRIVER", "io_uring")
 
 
+class Skipped(Exception):
+    """A claim that this machine cannot try; the message says why."""
+
+
 class Broker:
     """One `needletail serve` on a free port with a data directory of its own; ended by its process id."""
 

@@ -4,7 +4,7 @@ import pathlib
 import subprocess
 import tempfile
 
-from broker import Broker, wait_until
+from broker import Broker, Skipped, wait_until
 
 
 class SmallDisk:
@@ -30,11 +30,11 @@ class SmallDisk:
 
 def claim_a_full_disk_refuses_publishes_and_nothing_else():
     if os.geteuid() != 0:
-        return "SKIPPED: mounting needs root"
+        raise Skipped("mounting needs root")
     try:
         disk = SmallDisk(192)
     except (subprocess.CalledProcessError, FileNotFoundError) as error:
-        return f"SKIPPED: no loop device here ({error})"
+        raise Skipped(f"no loop device here ({error})")
     with disk as path, Broker(data=path / "data") as broker:
         broker.cli("produce", "filler", "--create", input=b"first\n")
         broker.cli("queue", "create", "jobs")
@@ -43,7 +43,7 @@ def claim_a_full_disk_refuses_publishes_and_nothing_else():
         space = os.statvfs(path)
         with open(ballast, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - (6 << 20))
-        refused = broker.cli("produce", "filler", input=b"x" * 1000 + b"\n", check=False)
+        broker.cli("produce", "filler", input=b"x" * 1000 + b"\n", check=False)
         wait_until(lambda: "event=disk_low" in broker.log(), 20, "a log line about the disk")
         refused = broker.cli("produce", "filler", input=b"too much\n", check=False)
         assert refused.returncode == 4 and b"nearly full" in refused.stderr, refused

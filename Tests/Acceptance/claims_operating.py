@@ -3,11 +3,12 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import time
 
-from broker import BINARY, Broker, wait_until
+from broker import BINARY, Broker, Skipped, wait_until
 
 
 def run(*arguments, input=None):
@@ -105,6 +106,23 @@ def claim_every_figure_is_explained():
                 unexplained.append(name)
         assert not unexplained, unexplained
         return f"{len(names)} figures"
+
+
+def claim_kafkas_own_decoder_reads_the_segments():
+    tool = pathlib.Path(os.environ.get("NEEDLETAIL_KAFKA") or pathlib.Path(__file__).resolve().parents[3] / "shared/peers/kafka/kafka")
+    if not tool.exists() or not shutil.which("java"):
+        raise Skipped("there is no Apache Kafka beside the checkout (NEEDLETAIL_KAFKA names its script), or no Java")
+    with Broker() as broker:
+        broker.cli("produce", "read-by-kafka", "--create", "--key", "k", input=b"".join(b"line %d\n" % n for n in range(500)))
+        broker.terminate()
+        segment = next(broker.data.glob("logs/*/*.log"))
+        dumped = subprocess.run([str(tool), "dump-log", "--files", str(segment), "--print-data-log"], capture_output=True, text=True, timeout=120)
+        assert dumped.returncode == 0, dumped.stderr
+        batches = [line for line in dumped.stdout.splitlines() if line.startswith("baseOffset:")]
+        records = [line for line in dumped.stdout.splitlines() if line.startswith("| offset:")]
+        assert batches and all("isvalid: true" in line for line in batches), batches
+        assert [line.rsplit("payload: ", 1)[1] for line in records] == [f"line {n}" for n in range(500)], records[:3]
+        return f"{len(batches)} batches, {len(records)} records"
 
 
 def claim_a_unix_socket_serves_too():
