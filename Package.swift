@@ -96,7 +96,9 @@ let package = Package(
         tests("LinuxSystem"),
         tests("RingBuffers", ["LinuxSystem"]),
         tests("IOUring", ["LinuxSystem", "Bytes"]),
-        tests("ShardRuntime", ["NeedletailClient", "NativeProtocol", "Wire", "BrokerCore", "Observability", "LinuxSystem", "SegmentLog", "Bytes"]),
+        tests(
+            "ShardRuntime",
+            ["ConfigFile", "NeedletailClient", "NativeProtocol", "Wire", "BrokerCore", "Observability", "LinuxSystem", "SegmentLog", "Bytes"]),
         tests("NativeProtocol", ["NativeCodec", "Wire", "BrokerCore", "SegmentLog", "Bytes"]),
         tests("needletail", ["NeedletailClient", "LinuxSystem", "NativeCodec", "Observability", "SegmentLog", "Bytes"]),
         tests("NeedletailClient", ["NativeCodec", "SegmentLog", "Bytes", "LinuxSystem"]),

@@ -61,11 +61,14 @@ package struct TopicDescription: Sendable {
     package var name: String
     package var options: TopicOptions
     package var partitions: [PartitionDescription]
-    package init(id: TopicID, name: String, options: TopicOptions, partitions: [PartitionDescription]) {
+    /// The shard that has its logs.
+    package var owner: Int32
+    package init(id: TopicID, name: String, options: TopicOptions, partitions: [PartitionDescription], owner: Int32 = 0) {
         self.id = id
         self.name = name
         self.options = options
         self.partitions = partitions
+        self.owner = owner
     }
 }
 

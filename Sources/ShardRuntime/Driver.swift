@@ -1,5 +1,6 @@
 package import Bytes
 package import SegmentLog
+internal import Wire
 
 /// The one seam to the machine: sockets, the disk, the clocks. Implemented over io_uring, over epoll, and by the simulator; a shard
 /// runs unchanged on each.
@@ -17,7 +18,7 @@ package protocol Driver: AnyObject {
     var waker: any Waker { get }
 
     /// Opens a listening socket and starts to accept. Answers the address it is bound to (a port of 0 is resolved).
-    func listen(_ address: ListenAddress, _ listener: ListenerID) throws(DriverError) -> ListenAddress
+    func listen(_ address: ListenAddress, _ listener: ListenerID, _ use: PortUse) throws(DriverError) -> ListenAddress
     /// Stops (and resumes) accepting without closing: at the connection limit, or when the process is out of descriptors.
     func pause(_ listener: ListenerID)
     func resume(_ listener: ListenerID)
@@ -38,9 +39,14 @@ package protocol Driver: AnyObject {
     func poll(until deadline: Instant, _ handler: any DriverHandler)
 }
 
+extension Driver {
+    package func listen(_ address: ListenAddress, _ listener: ListenerID) throws(DriverError) -> ListenAddress { try listen(address, listener, .alone) }
+}
+
 /// What happened. Called from within `poll` only; the handler may ask the driver for more at once.
 package protocol DriverHandler: AnyObject {
-    func accepted(_ socket: SocketID, from peer: String, isLocal: Bool, on listener: ListenerID)
+    /// - Parameter reached: the address that the peer has connected to.
+    func accepted(_ socket: SocketID, from peer: String, isLocal: Bool, at reached: ListenAddress, on listener: ListenerID)
     /// The process or the machine has no room for another connection; the listener is paused.
     func acceptFailed(_ listener: ListenerID, _ reason: String)
     /// `bytes` are valid during the call.
@@ -83,6 +89,9 @@ package enum ListenAddress: Equatable, Sendable, CustomStringConvertible {
         case .unix(let path): "unix:\(path)"
         }
     }
+
+    /// Without unix sockets.
+    var endpoint: Endpoint? { if case .tcp(let host, let port) = self { Endpoint(host: host, port: port) } else { nil } }
 }
 
 package enum DisconnectReason: Sendable {

@@ -63,8 +63,8 @@ package final class EpollDriver: Driver {
 
     // MARK: Listeners
 
-    package func listen(_ address: ListenAddress, _ listener: ListenerID) throws(DriverError) -> ListenAddress {
-        let opened = try ListeningSocket(address, listener, index: UInt32(listeners.count), options: options)
+    package func listen(_ address: ListenAddress, _ listener: ListenerID, _ use: PortUse) throws(DriverError) -> ListenAddress {
+        let opened = try ListeningSocket(address, listener, index: UInt32(listeners.count), use, options: options)
         try driving("epoll") { () throws(Errno) in try poller.add(opened.socket.descriptor, .read, token: Token(opened).rawValue) }
         opened.isAccepting = true
         listeners.append(opened)
@@ -222,7 +222,7 @@ package final class EpollDriver: Driver {
             do throws(Errno) {
                 let socket = try listener.socket.accept(.nonblocking)
                 let peer = listener.peer(of: socket)
-                handler.accepted(sockets.add(socket).id, from: peer.name, isLocal: peer.isLocal, on: listener.id)
+                handler.accepted(sockets.add(socket).id, from: peer.name, isLocal: peer.isLocal, at: listener.address(of: socket), on: listener.id)
             } catch .wouldBlock {
                 return
             } catch {

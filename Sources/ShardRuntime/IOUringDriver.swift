@@ -73,8 +73,8 @@ package final class IOUringDriver: Driver {
 
     // MARK: Listeners
 
-    package func listen(_ address: ListenAddress, _ listener: ListenerID) throws(DriverError) -> ListenAddress {
-        let opened = try ListeningSocket(address, listener, index: UInt32(listeners.count), options: options)
+    package func listen(_ address: ListenAddress, _ listener: ListenerID, _ use: PortUse) throws(DriverError) -> ListenAddress {
+        let opened = try ListeningSocket(address, listener, index: UInt32(listeners.count), use, options: options)
         listeners.append(opened)
         armAccept(opened)
         return opened.address
@@ -306,7 +306,7 @@ package final class IOUringDriver: Driver {
         } else {
             let socket = Socket(descriptor: completion.result)
             let peer = listener.peer(of: socket)
-            handler.accepted(sockets.add(socket).id, from: peer.name, isLocal: peer.isLocal, on: listener.id)
+            handler.accepted(sockets.add(socket).id, from: peer.name, isLocal: peer.isLocal, at: listener.address(of: socket), on: listener.id)
         }
         guard !listener.isAccepting else { return }
         if listener.isClosing { release(listener) } else { armAccept(listener) }

@@ -17,7 +17,7 @@ final class ListeningSocket {
     var isClosing = false
 
     /// Binds and listens.
-    init(_ wanted: ListenAddress, _ id: ListenerID, index: UInt32, options: DriverOptions) throws(DriverError) {
+    init(_ wanted: ListenAddress, _ id: ListenerID, index: UInt32, _ use: PortUse, options: DriverOptions) throws(DriverError) {
         self.id = id
         self.index = index
         switch wanted {
@@ -31,7 +31,7 @@ final class ListeningSocket {
                 let socket = try Socket.make(for: target, .nonblocking)
                 do throws(Errno) {
                     try socket.setReuseAddress()
-                    if options.portUse == .join { try socket.setReusePort() }
+                    if use == .join { try socket.setReusePort() }
                     // The address says what is listened on: [::] does not take 0.0.0.0 along.
                     if case .ipv6 = target { try socket.setV6Only() }
                     // Accepted sockets inherit both. Measured: cubic sends 1.6 times as fast as bbr on loopback.
@@ -40,7 +40,7 @@ final class ListeningSocket {
                     try socket.bind(to: target)
                     try socket.listen(backlog: options.backlog)
                     // Only now, so that `bind` and `listen` have refused a port that another process has, even if it shares.
-                    if options.portUse == .share { try socket.setReusePort() }
+                    if use == .share { try socket.setReusePort() }
                 } catch {
                     socket.close()
                     throw error
@@ -75,6 +75,13 @@ final class ListeningSocket {
         if isUnix { return ("unix", true) }
         guard let address = socket.peerAddress else { return ("unknown", false) }
         return (address.description, address.isLoopback)
+    }
+
+    /// Where a peer has connected to.
+    func address(of socket: Socket) -> ListenAddress {
+        // Who listens on all addresses has to ask which it was.
+        guard case .tcp(let host, _) = address, host == "0.0.0.0" || host == "::", let own = socket.localAddress, let port = own.port else { return address }
+        return .tcp(host: own.host, port: port)
     }
 
     func close() {
@@ -135,7 +142,6 @@ package enum PortUse: Sendable {
 /// What a driver may be told.
 package struct DriverOptions: Sendable {
     package var backlog: Int32 = 1024
-    package var portUse = PortUse.alone
     /// For accepted connections; nil keeps the system's. Where the system lacks it, the system's stays.
     package var congestionControl: String? = "cubic"
     /// Receive buffers lent to the kernel (a power of two), and the bytes of each. io_uring only.

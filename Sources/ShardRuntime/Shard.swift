@@ -28,6 +28,7 @@ package final class Shard: DriverHandler {
     /// The front shards; nil except on the home shard of several.
     let fronts: FrontShards?
     private let number: Int
+    private let server: ServerIdentity
     private let doorbell: Doorbell?
     /// Of all shards.
     private let connectionCount: ConnectionCount
@@ -76,6 +77,7 @@ package final class Shard: DriverHandler {
             case .front(let link): (.away(RemoteBroker(link)), nil)
             }
         number = place.number
+        server = options.server.serving(on: number)
         doorbell = place.doorbell
         connectionCount = place.connections
         self.protocols = protocols
@@ -181,7 +183,7 @@ package final class Shard: DriverHandler {
 
     // MARK: Connections come and go
 
-    package func accepted(_ socket: SocketID, from address: String, isLocal: Bool, on listener: ListenerID) {
+    package func accepted(_ socket: SocketID, from address: String, isLocal: Bool, at reached: ListenAddress, on listener: ListenerID) {
         wasBusy = true
         let now = driver.now
         guard isRunning else { return driver.close(socket) }
@@ -190,7 +192,7 @@ package final class Shard: DriverHandler {
             log.warn("connection_refused", [("peer", .text(address)), ("limit", "connections"), ("connections", .init(options.limits.connections))])
             return driver.close(socket)
         }
-        let peer = Peer(address: address, isLocal: isLocal, limits: options.limits, server: options.server)
+        let peer = Peer(address: address, isLocal: isLocal, reached: reached.endpoint, limits: options.limits, server: server)
         let session = protocols[Int(listener.rawValue)].makeSession(peer)
         let connection = Connection(socket: socket, on: number, peer: peer, session: session, now: now.instant)
         connections.insert(connection)

@@ -8,7 +8,7 @@ import Wire
 struct ShardPlan: Sendable {
     let options: ShardGroup.Options
     let number: Int
-    /// Where to listen, by the listeners' numbers. Ports are resolved for all but shard 0.
+    /// Where shard 0 is to listen, or does, by the listeners' numbers. Ports are resolved for all but shard 0.
     let addresses: [ListenAddress]
     let log: LogWriter
 
@@ -35,12 +35,10 @@ struct ShardPlan: Sendable {
                 throw StartError(path: "pin", reason: "cannot bind shard \(number) to core \(number): \(error)")
             }
         }
-        var driverOptions = options.driverOptions
-        if options.shards > 1 { driverOptions.portUse = number == 0 ? .share : .join }
         let driver: any Driver
         let reason: String
         do throws(DriverError) {
-            (driver, reason) = try makeDriver(options.driver, driverOptions)
+            (driver, reason) = try makeDriver(options.driver, options.driverOptions)
         } catch {
             throw StartError(path: "driver", reason: error.description)
         }
@@ -52,13 +50,50 @@ struct ShardPlan: Sendable {
         }
         for (listener, address) in addresses.enumerated() {
             if number > 0, case .unix = address { continue }
-            do throws(DriverError) {
-                machine.addresses.append(try listen(driver, address, ListenerID(rawValue: UInt32(listener))))
-            } catch {
-                throw StartError(path: address.description, reason: error.description)
-            }
+            machine.addresses.append(try listen(driver, address, listener))
         }
         return machine
+    }
+
+    // MARK: Listening
+
+    private func listen(_ driver: any Driver, _ address: ListenAddress, _ number: Int) throws(StartError) -> ListenAddress {
+        let listener = ListenerID(rawValue: UInt32(number))
+        let isPerShard = options.shards > 1 && type(of: options.listeners[number].wireProtocol).listensPerShard
+        guard isPerShard, case .tcp(let host, let port) = address else {
+            let use: PortUse = options.shards == 1 ? .alone : self.number == 0 ? .share : .join
+            return try listen(driver, address, listener, use)
+        }
+        if self.number > 0 {
+            guard let own = UInt16(exactly: Int(port) + self.number) else {
+                throw StartError(path: address.description, reason: "shard \(self.number) listens on the port + \(self.number), which is beyond 65535")
+            }
+            return try listen(driver, .tcp(host: host, port: own), listener, .alone)
+        }
+        guard let first = port > 0 ? port : freePorts(host) else {
+            throw StartError(path: address.description, reason: "found no \(options.shards) ports in a row that are free")
+        }
+        return try listen(driver, .tcp(host: host, port: first), listener, .alone)
+    }
+
+    /// The first of as many ports in a row as there are shards, which nobody has just now.
+    private func freePorts(_ host: String) -> UInt16? {
+        for _ in 0..<64 {
+            var probes: [Socket] = []
+            defer { for probe in probes { probe.close() } }
+            var next: UInt16? = 0
+            while probes.count < options.shards, let port = next, let address = SocketAddress(host: host, port: port) {
+                guard let probe = try? Socket.make(for: address, .nonblocking) else { break }
+                probes.append(probe)
+                guard (try? probe.bind(to: address)) != nil, let bound = probe.localAddress?.port else {
+                    probes.removeLast().close()
+                    break
+                }
+                next = bound == .max ? nil : bound + 1
+            }
+            if probes.count == options.shards { return probes.first?.localAddress?.port }
+        }
+        return nil
     }
 
     /// How long a port may be another's before the start gives up.
@@ -66,13 +101,15 @@ struct ShardPlan: Sendable {
 
     /// The kernel lets go of a killed broker's sockets only when it has torn down that one's ring, some time after the process is gone:
     /// a restart right behind a kill finds its port in use for a moment.
-    private func listen(_ driver: any Driver, _ address: ListenAddress, _ listener: ListenerID) throws(DriverError) -> ListenAddress {
+    private func listen(_ driver: any Driver, _ address: ListenAddress, _ listener: ListenerID, _ use: PortUse) throws(StartError) -> ListenAddress {
         let start = Clock.monotonic
         while true {
             do throws(DriverError) {
-                return try driver.listen(address, listener)
+                return try driver.listen(address, listener, use)
             } catch {
-                guard error.code == Errno.addressInUse.rawValue, Clock.monotonic - start < ShardPlan.portPatience else { throw error }
+                guard error.code == Errno.addressInUse.rawValue, Clock.monotonic - start < ShardPlan.portPatience else {
+                    throw StartError(path: address.description, reason: error.description)
+                }
                 Clock.sleep(nanoseconds: 20_000_000)
             }
         }

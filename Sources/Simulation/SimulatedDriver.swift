@@ -67,7 +67,7 @@ package final class SimulatedDriver: Driver {
 
     // MARK: Driver
 
-    package func listen(_ address: ListenAddress, _ listener: ListenerID) throws(DriverError) -> ListenAddress {
+    package func listen(_ address: ListenAddress, _ listener: ListenerID, _ use: PortUse) throws(DriverError) -> ListenAddress {
         listeners.append(Listener(id: listener))
         if case .tcp(let host, 0) = address { return .tcp(host: host, port: 40_000 + UInt16(listeners.count)) }
         return address
@@ -195,7 +195,7 @@ package final class SimulatedDriver: Driver {
         let socket = SocketID(rawValue: UInt64(generations[slot]) << 32 | UInt64(slot))
         connections[slot] = SimulatedConnection(socket: socket, peer: peer)
         trace.note("accepted", slot, Int(generations[slot]))
-        handler.accepted(socket, from: "127.0.0.1:\(50_000 + slot)", isLocal: true, on: listener)
+        handler.accepted(socket, from: "127.0.0.1:\(50_000 + slot)", isLocal: true, at: .tcp(host: "127.0.0.1", port: 40_001), on: listener)
     }
 
     private func act(_ index: Int, _ handler: any DriverHandler) {

@@ -6,9 +6,16 @@ package import SegmentLog
 package protocol WireProtocol: Sendable {
     /// The `protocol:` of a listener.
     static var name: String { get }
+    /// Whether each shard listens by itself: shard k on the listener's port + k. Otherwise all shards share the port, and the system
+    /// deals connections out. For protocols whose clients go where a topic is.
+    static var listensPerShard: Bool { get }
     /// Reads the listener's own keys.
     init(_ options: ConfigSection) throws(ConfigError)
     func makeSession(_ peer: Peer) -> any WireSession
+}
+
+extension WireProtocol {
+    package static var listensPerShard: Bool { false }
 }
 
 /// The protocol side of one connection: takes bytes, answers and the time; gives bytes and requests. It never sees a socket.
@@ -39,15 +46,29 @@ extension WireSession {
 package struct Peer: Sendable {
     package var address: String
     package var isLocal: Bool
+    /// Where the peer has connected to, as numbers; nil on a unix socket. With `listensPerShard`, shard k of the same host is found on
+    /// this port less `server.node` plus k.
+    package var reached: Endpoint?
     /// What the session is allowed to grow to.
     package var limits: Limits
     /// Whom the peer has reached.
     package var server: ServerIdentity
-    package init(address: String, isLocal: Bool, limits: Limits, server: ServerIdentity = ServerIdentity()) {
+    package init(address: String, isLocal: Bool, reached: Endpoint? = nil, limits: Limits, server: ServerIdentity = ServerIdentity()) {
         self.address = address
         self.isLocal = isLocal
+        self.reached = reached
         self.limits = limits
         self.server = server
+    }
+}
+
+/// A numeric IPv4 or IPv6 address, and a port.
+package struct Endpoint: Hashable, Sendable {
+    package var host: String
+    package var port: UInt16
+    package init(host: String, port: UInt16) {
+        self.host = host
+        self.port = port
     }
 }
 
@@ -55,6 +76,7 @@ package struct Peer: Sendable {
 package struct ServerIdentity: Sendable, Equatable {
     package var name: String
     package var version: String
+    /// The shard that serves the session.
     package var node: Int32
     package var shards: Int32
     package init(name: String = "needletail", version: String = "0.1.0", node: Int32 = 0, shards: Int32 = 1) {
@@ -62,6 +84,12 @@ package struct ServerIdentity: Sendable, Equatable {
         self.version = version
         self.node = node
         self.shards = shards
+    }
+
+    package func serving(on shard: Int) -> ServerIdentity {
+        var identity = self
+        identity.node = Int32(shard)
+        return identity
     }
 }
 

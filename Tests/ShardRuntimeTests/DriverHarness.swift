@@ -26,7 +26,7 @@ enum DriverKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
 /// One driver, and everything it has said. Peers are plain sockets of the same thread.
 final class DriverHarness: DriverHandler {
     let driver: any Driver
-    var accepted: [(socket: SocketID, peer: String, isLocal: Bool)] = []
+    var accepted: [(socket: SocketID, peer: String, isLocal: Bool, reached: ListenAddress)] = []
     var acceptFailures: [String] = []
     var received: [SocketID: [UInt8]] = [:]
     var receivedCalls = 0
@@ -43,8 +43,8 @@ final class DriverHarness: DriverHandler {
 
     init(_ kind: DriverKind, _ options: DriverOptions = DriverOptions()) throws { driver = try kind.make(options) }
 
-    func accepted(_ socket: SocketID, from peer: String, isLocal: Bool, on listener: ListenerID) {
-        accepted.append((socket, peer, isLocal))
+    func accepted(_ socket: SocketID, from peer: String, isLocal: Bool, at reached: ListenAddress, on listener: ListenerID) {
+        accepted.append((socket, peer, isLocal, reached))
         if startsReceiving { driver.startReceiving(socket) }
     }
 
@@ -84,8 +84,8 @@ final class DriverHarness: DriverHandler {
         for _ in 0..<20 { driver.poll(until: driver.readClock().advanced(byNanoseconds: 500_000), self) }
     }
 
-    func listen(_ address: ListenAddress = .tcp(host: "127.0.0.1", port: 0), id: UInt32 = 1) throws -> SocketAddress {
-        switch try driver.listen(address, ListenerID(rawValue: id)) {
+    func listen(_ address: ListenAddress = .tcp(host: "127.0.0.1", port: 0), id: UInt32 = 1, use: PortUse = .alone) throws -> SocketAddress {
+        switch try driver.listen(address, ListenerID(rawValue: id), use) {
         case .tcp(let host, let port): try #require(SocketAddress(host: host, port: port))
         case .unix(let path): .unix(path: path)
         }

@@ -15,8 +15,17 @@ import Testing
         #expect(port != 0)
         let address = try #require(SocketAddress(host: host, port: port))
         let (peer, _) = try harness.connect(to: address)
-        #expect(harness.accepted[0].isLocal)
+        #expect(harness.accepted[0].isLocal && harness.accepted[0].reached == bound)
         #expect(harness.accepted[0].peer == peer.localAddress?.description)
+        peer.close()
+    }
+
+    @Test(arguments: DriverKind.allCases)
+    func whoListensEverywhereSaysWhereAPeerHasArrived(_ kind: DriverKind) throws {
+        let harness = try DriverHarness(kind)
+        let port = try #require(harness.listen(.tcp(host: "0.0.0.0", port: 0)).port)
+        let (peer, _) = try harness.connect(to: try #require(SocketAddress(host: "127.0.0.2", port: port)))
+        #expect(harness.accepted[0].reached == .tcp(host: "127.0.0.2", port: port))
         peer.close()
     }
 
@@ -50,20 +59,15 @@ import Testing
 
     @Test(arguments: DriverKind.allCases)
     func aSharedPortIsSharedAmongThoseWhoJoinOnly(_ kind: DriverKind) throws {
-        func options(_ use: PortUse) -> DriverOptions {
-            var options = DriverOptions()
-            options.portUse = use
-            return options
-        }
-        let first = try DriverHarness(kind, options(.share))
-        let address = try first.listen()
+        let first = try DriverHarness(kind)
+        let address = try first.listen(use: .share)
         let port = try #require(address.port)
         for use in [PortUse.alone, .share] {
-            let stranger = try DriverHarness(kind, options(use))
-            #expect(throws: DriverError.self) { try stranger.driver.listen(.tcp(host: "127.0.0.1", port: port), ListenerID(rawValue: 1)) }
+            let stranger = try DriverHarness(kind)
+            #expect(throws: DriverError.self) { try stranger.driver.listen(.tcp(host: "127.0.0.1", port: port), ListenerID(rawValue: 1), use) }
         }
-        let second = try DriverHarness(kind, options(.join))
-        _ = try second.driver.listen(.tcp(host: "127.0.0.1", port: port), ListenerID(rawValue: 1))
+        let second = try DriverHarness(kind)
+        _ = try second.driver.listen(.tcp(host: "127.0.0.1", port: port), ListenerID(rawValue: 1), .join)
         // The system deals connections out by a hash of their addresses: that one of two gets none of 64 is as good as impossible.
         let peers = try (0..<64).map { _ in
             let peer = try Socket.make(for: address, .blocking)
@@ -115,7 +119,7 @@ import Testing
         let path = directory.path + "/broker.sock"
         let harness = try DriverHarness(kind)
         let (peer, socket) = try harness.connected(.unix(path: path))
-        #expect(harness.accepted[0].isLocal)
+        #expect(harness.accepted[0].isLocal && harness.accepted[0].reached == .unix(path: path))
         try peer.sendAll("hello")
         try harness.run("receive") { harness.received[socket]?.count == 5 }
         let reply = Outgoing([UInt8](repeating: 3, count: 1 << 20))

@@ -1,10 +1,12 @@
 import BrokerCore
+import ConfigFile
 import LinuxSystem
 import NativeProtocol
 import NeedletailClient
 import Observability
 import Synchronization
 import Testing
+import Wire
 
 @testable import ShardRuntime
 
@@ -253,6 +255,48 @@ import Testing
         #expect(try await client.topic("t").partitions[0].end >= Int64(before))
         await client.close()
         group.stop(within: 3_000_000_000)
+    }
+
+    /// Each shard listens by itself; notes whom it serves.
+    struct PerShardProtocol: WireProtocol {
+        static let name = "per-shard"
+        static let listensPerShard = true
+        let seen: AsyncStream<Peer>.Continuation
+
+        init(_ options: ConfigSection) throws(ConfigError) { preconditionFailure("\(options): made by the test") }
+        init(_ seen: AsyncStream<Peer>.Continuation) { self.seen = seen }
+
+        func makeSession(_ peer: Peer) -> any WireSession {
+            seen.yield(peer)
+            return NativeProtocol().makeSession(peer)
+        }
+    }
+
+    @Test(arguments: [DriverChoice.ioUring, .epoll])
+    func aProtocolMayListenOnAPortPerShard(_ driver: DriverChoice) async throws {
+        let directory = "/tmp/needletail-shards-\(LinuxSystem.Clock.monotonic)"
+        try FileSystem.makeDirectory(directory)
+        defer { try? FileSystem.removeTree(directory) }
+        let (seen, noted) = AsyncStream.makeStream(of: Peer.self)
+        var options = ShardGroup.Options(directory: directory)
+        options.driver = driver
+        options.shards = 3
+        options.listeners = [ShardGroup.Listener(address: .tcp(host: "127.0.0.1", port: 0), wireProtocol: PerShardProtocol(noted))]
+        let group = try ShardGroup(options: options, log: LogWriter(LogWriter.Options(), clock: { 0 }, sink: { _ in }))
+        guard case .tcp(_, let port) = try group.start().addresses[0] else { throw HarnessError(what: "no TCP address") }
+        var peers = seen.makeAsyncIterator()
+        for shard in 0..<3 {
+            let own = port + UInt16(shard)
+            // Dealing out would send some of these elsewhere.
+            for _ in 0..<4 {
+                let client = try await Client.connect(to: "127.0.0.1:\(own)")
+                let peer = try #require(await peers.next())
+                #expect(peer.server.node == shard && peer.server.shards == 3)
+                #expect(peer.reached == Endpoint(host: "127.0.0.1", port: own))
+                await client.close()
+            }
+        }
+        group.stop(within: 1_000_000_000)
     }
 
     @Test func aStartThatIsRefusedLeavesNothingBehind() throws {
