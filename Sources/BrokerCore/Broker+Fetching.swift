@@ -3,25 +3,81 @@ internal import SegmentLog
 
 // Reading without a subscription.
 extension Broker {
-    func fetch(_ fetch: Fetch, _ id: RequestID, _ session: Session) throws(BrokerError) {
-        let partition = try partition(fetch.topic, fetch.partition)
-        let log = try openLog(partition)
-        let fetched = try read(fetch, log)
+    func fetch(_ fetch: Fetch, _ id: RequestID, _ session: Session) {
         counters.fetches &+= 1
-        if isEnough(fetched, fetch) {
-            deliver(fetched, session.id, id)
-            return
-        }
-        guard parkedFetches < options.limits.parkedFetches else {
+        let found = read(fetch)
+        if isDue(found, fetch) { return deliver(found, session.id, id) }
+        guard parkedFetches &+ fetch.parts.count <= options.limits.parkedFetches else {
             counters.parkedFetches &+= 1
-            deliver(fetched, session.id, id)
-            return
+            return deliver(found, session.id, id)
         }
-        let parked = ParkedFetch(session: session.id, request: id, fetch: fetch, partition: partition)
-        partition.parked.append(parked)
+        park(fetch, found, id, session)
+    }
+
+    /// What each part has now. A part that cannot be read says why; the others are read all the same.
+    private func read(_ fetch: Fetch) -> [Fetched] {
+        var found: [Fetched] = []
+        found.reserveCapacity(fetch.parts.count)
+        var left = max(0, min(fetch.maxBytes, 64 << 20))
+        var isFirst = true
+        for part in fetch.parts {
+            do throws(BrokerError) {
+                let fetched = try read(part, openLog(partition(part.topic, part.partition)), atMost: left, whole: isFirst)
+                if let slice = fetched.slice {
+                    left = max(0, left &- slice.range.count)
+                    isFirst = false
+                }
+                found.append(fetched)
+            } catch {
+                found.append(Fetched(topic: part.topic, partition: part.partition, start: .zero, visibleEnd: .zero, slice: nil, failure: error))
+            }
+        }
+        return found
+    }
+
+    /// - Parameter whole: the first batch is taken even where it is larger than the limits.
+    private func read(_ part: Fetch.Part, _ log: Log, atMost limit: Int, whole: Bool) throws(BrokerError) -> Fetched {
+        let visible = log.visibleEnd
+        guard part.from >= log.watermarks.start, part.from <= log.watermarks.end else {
+            throw BrokerError(.offsetOutOfRange, "the log has \(log.watermarks.start) up to \(log.watermarks.end)")
+        }
+        var fetched = Fetched(topic: part.topic, partition: part.partition, start: log.watermarks.start, visibleEnd: visible, slice: nil)
+        let budget = max(0, min(part.maxBytes, limit))
+        guard budget > 0 || whole else { return fetched }
+        do throws(LogError) {
+            if let slice = try log.read(from: part.from, maxBytes: max(1, budget), below: visible)?.slice, whole || slice.range.count <= budget {
+                fetched.slice = slice
+            }
+        } catch { throw BrokerError(error) }
+        return fetched
+    }
+
+    /// Whether there is nothing to wait for: enough is there, something failed, or nothing can come.
+    private func isDue(_ found: [Fetched], _ fetch: Fetch) -> Bool {
+        if fetch.waitMilliseconds == 0 || found.isEmpty { return true }
+        var sum = 0
+        for fetched in found {
+            if fetched.failure != nil { return true }
+            sum &+= fetched.slice?.range.count ?? 0
+        }
+        return sum >= min(fetch.minBytes, fetch.maxBytes)
+    }
+
+    private func deliver(_ found: [Fetched], _ session: SessionID, _ id: RequestID) {
+        for fetched in found { counters.bytesOut &+= UInt64(fetched.slice?.range.count ?? 0) }
+        respond(session, id, .fetched(found))
+    }
+
+    // MARK: Waiting
+
+    private func park(_ fetch: Fetch, _ found: [Fetched], _ id: RequestID, _ session: Session) {
+        let parked = ParkedFetch(
+            session: session.id, request: id, fetch: fetch, partitions: fetch.parts.compactMap { try? partition($0.topic, $0.partition) },
+            available: found.map { $0.slice?.range.count ?? 0 })
+        for partition in parked.partitions { partition.parked.append(parked) }
         if session.parked.count > 64 { session.parked.removeAll { $0.isAnswered } }
         session.parked.append(parked)
-        parkedFetches += 1
+        parkedFetches += fetch.parts.count
         counters.fetchesParked &+= 1
         later(.fetch(parked), milliseconds: UInt64(min(fetch.waitMilliseconds, 300_000)))
         fetchTimers += 1
@@ -32,61 +88,38 @@ extension Broker {
         }
     }
 
-    private func isEnough(_ fetched: Fetched, _ fetch: Fetch) -> Bool {
-        if fetch.waitMilliseconds == 0 { return true }
-        guard let slice = fetched.slice else { return fetch.minBytes <= 0 }
-        return slice.range.count >= min(fetch.minBytes, fetch.maxBytes)
-    }
-
-    private func read(_ fetch: Fetch, _ log: Log) throws(BrokerError) -> Fetched {
-        let visible = log.visibleEnd
-        var fetched = Fetched(topic: fetch.topic, partition: fetch.partition, start: log.watermarks.start, visibleEnd: visible, slice: nil)
-        guard fetch.from >= log.watermarks.start, fetch.from <= log.watermarks.end else {
-            throw BrokerError(.offsetOutOfRange, "the log has \(log.watermarks.start) up to \(log.watermarks.end)")
-        }
-        do throws(LogError) {
-            fetched.slice = try log.read(from: fetch.from, maxBytes: max(1, min(fetch.maxBytes, 64 << 20)), below: visible)?.slice
-        } catch { throw BrokerError(error) }
-        return fetched
-    }
-
-    private func deliver(_ fetched: Fetched, _ session: SessionID, _ id: RequestID) {
-        counters.bytesOut &+= UInt64(fetched.slice?.range.count ?? 0)
-        respond(session, id, .fetched(fetched))
-    }
-
-    /// Answers a parked fetch with what there is.
+    /// Answers a parked fetch with what there is, once: a fetch may name a partition twice.
     func answer(_ parked: ParkedFetch) {
+        guard !parked.isAnswered else { return }
         drop(parked)
-        guard let log = parked.partition.log else { return respond(parked.session, parked.request, .failed(BrokerError(.storageFailed, "the log is closed"))) }
-        do throws(BrokerError) {
-            deliver(try read(parked.fetch, log), parked.session, parked.request)
-        } catch { respond(parked.session, parked.request, .failed(error)) }
+        deliver(read(parked.fetch), parked.session, parked.request)
     }
 
     func drop(_ parked: ParkedFetch) {
         guard !parked.isAnswered else { return }
         parked.isAnswered = true
-        parkedFetches -= 1
-        parked.partition.parked.removeAll { $0 === parked }
+        parkedFetches -= parked.fetch.parts.count
+        for partition in parked.partitions { partition.parked.removeAll { $0 === parked } }
     }
 
     /// The log shows more than before.
     func retryFetches(_ partition: Partition) {
         guard let log = partition.log else { return }
-        var done: [ParkedFetch] = []
-        for parked in partition.parked {
-            do throws(BrokerError) {
-                let fetched = try read(parked.fetch, log)
-                guard isEnough(fetched, parked.fetch) else { continue }
-                deliver(fetched, parked.session, parked.request)
-            } catch { respond(parked.session, parked.request, .failed(error)) }
-            done.append(parked)
+        var due: [ParkedFetch] = []
+        for parked in partition.parked where isDue(parked, partition, log) { due.append(parked) }
+        for parked in due { answer(parked) }
+    }
+
+    /// Looks again at the parts that read this partition.
+    private func isDue(_ parked: ParkedFetch, _ partition: Partition, _ log: Log) -> Bool {
+        let fetch = parked.fetch
+        for (index, part) in fetch.parts.enumerated() where parked.partitions[index] === partition {
+            guard let fetched = try? read(part, log, atMost: fetch.maxBytes, whole: true) else { return true }
+            let count = fetched.slice?.range.count ?? 0
+            parked.total += count - parked.available[index]
+            parked.available[index] = count
         }
-        guard !done.isEmpty else { return }
-        for parked in done { parked.isAnswered = true }
-        parkedFetches -= done.count
-        partition.parked.removeAll { $0.isAnswered }
+        return parked.total >= min(fetch.minBytes, fetch.maxBytes)
     }
 
     func findOffset(_ name: String, _ index: Int32, _ position: StartPosition, _ id: RequestID, _ session: Session) throws(BrokerError) {

@@ -159,10 +159,7 @@ extension Broker {
         for partition in topic.partitions {
             partition.isDeleted = true
             while let waiter = partition.waits.popAny() { complete(waiter, reason) }
-            for parked in partition.parked {
-                drop(parked)
-                respond(parked.session, parked.request, .failed(reason))
-            }
+            for parked in partition.parked { answer(parked) }
         }
         if isRestoring {
             // Whatever is left of its files goes with the orphans.

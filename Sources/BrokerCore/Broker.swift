@@ -173,7 +173,7 @@ package final class Broker {
             switch request {
             case .append(let append): try self.append(append, id, session, input)
             case .startProducer(let producer, let epoch): try startProducer(producer, epoch, id, session)
-            case .fetch(let fetch): try self.fetch(fetch, id, session)
+            case .fetch(let fetch): self.fetch(fetch, id, session)
             case .findOffset(let topic, let partition, let position): try findOffset(topic, partition, position, id, session)
             case .subscribe(let subscribe): try self.subscribe(subscribe, id, session)
             case .unsubscribe(let consumer): try unsubscribe(consumer, id, session)
@@ -396,7 +396,7 @@ package final class Broker {
                 if !lane.isDetached { expireLeases(lane) }
             case .fetch(let parked):
                 fetchTimers -= 1
-                if !parked.isAnswered { answer(parked) }
+                answer(parked)
             case .move(let move): moves.append(move)
             case .cursors:
                 isCursorTimerSet = false

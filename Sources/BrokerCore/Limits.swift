@@ -21,6 +21,7 @@ package struct Limits: Sendable, Equatable {
     package var consumersPerSession = 1_024
     /// Deliveries of one consumer that are not yet settled.
     package var unsettledPerConsumer = 1_000_000
+    /// Partitions of fetches that wait, over all sessions.
     package var parkedFetches = 65_536
     package var topics = 20_000
     package var partitionsPerTopic = 1_024

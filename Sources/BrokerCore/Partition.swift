@@ -47,19 +47,24 @@ final class Partition {
     }
 }
 
-/// A fetch that waits for more bytes or for its time.
+/// A fetch that waits for more bytes or for its time; it stands in `parked` of each partition that it reads.
 final class ParkedFetch {
     let session: SessionID
     let request: RequestID
     let fetch: Fetch
-    let partition: Partition
+    let partitions: [Partition]
+    /// How much each part had when it was last looked at.
+    var available: [Int]
+    var total: Int
     var isAnswered = false
 
-    init(session: SessionID, request: RequestID, fetch: Fetch, partition: Partition) {
+    init(session: SessionID, request: RequestID, fetch: Fetch, partitions: [Partition], available: [Int]) {
         self.session = session
         self.request = request
         self.fetch = fetch
-        self.partition = partition
+        self.partitions = partitions
+        self.available = available
+        total = available.reduce(0, +)
     }
 }
 

@@ -134,22 +134,39 @@ package struct ProducerSequence: Equatable, Sendable {
     }
 }
 
+/// Reads one or more partitions. Where less than `minBytes` is there in all of them together, it waits for more.
 package struct Fetch: Sendable {
-    package var topic: TopicID
-    package var partition: Int32
-    package var from: Offset
-    /// The first batch is returned whole even when it is larger.
+    package var parts: [Part]
+    /// Of all parts together. The first batch of the answer is returned whole even when it is larger.
     package var maxBytes: Int
     /// Parks the fetch until this much is there or `waitMilliseconds` have passed.
     package var minBytes: Int
     package var waitMilliseconds: UInt32
-    package init(topic: TopicID, partition: Int32, from: Offset, maxBytes: Int, minBytes: Int, waitMilliseconds: UInt32) {
-        self.topic = topic
-        self.partition = partition
-        self.from = from
+
+    package struct Part: Sendable {
+        package var topic: TopicID
+        package var partition: Int32
+        package var from: Offset
+        package var maxBytes: Int
+        package init(topic: TopicID, partition: Int32, from: Offset, maxBytes: Int) {
+            self.topic = topic
+            self.partition = partition
+            self.from = from
+            self.maxBytes = maxBytes
+        }
+    }
+
+    package init(parts: [Part], maxBytes: Int, minBytes: Int, waitMilliseconds: UInt32) {
+        self.parts = parts
         self.maxBytes = maxBytes
         self.minBytes = minBytes
         self.waitMilliseconds = waitMilliseconds
+    }
+
+    package init(topic: TopicID, partition: Int32, from: Offset, maxBytes: Int, minBytes: Int, waitMilliseconds: UInt32) {
+        self.init(
+            parts: [Part(topic: topic, partition: partition, from: from, maxBytes: maxBytes)], maxBytes: maxBytes, minBytes: minBytes,
+            waitMilliseconds: waitMilliseconds)
     }
 }
 

@@ -4,7 +4,8 @@ package import SegmentLog
 package enum Response: Sendable {
     case appended(Appended)
     case producer(id: Int64, epoch: Int16)
-    case fetched(Fetched)
+    /// The parts of the fetch, in its order.
+    case fetched([Fetched])
     case offset(Offset, Timestamp)
     case subscribed(SubscriptionID, active: Bool)
     case topics([TopicDescription])
@@ -39,6 +40,7 @@ package struct Appended: Equatable, Sendable {
     }
 }
 
+/// One partition's part of a fetch.
 package struct Fetched: Sendable {
     package var topic: TopicID
     package var partition: Int32
@@ -47,12 +49,15 @@ package struct Fetched: Sendable {
     package var visibleEnd: Offset
     /// Whole batches; nil when there is nothing (yet).
     package var slice: LogSlice?
-    package init(topic: TopicID, partition: Int32, start: Offset, visibleEnd: Offset, slice: LogSlice?) {
+    /// Why this partition could not be read.
+    package var failure: BrokerError?
+    package init(topic: TopicID, partition: Int32, start: Offset, visibleEnd: Offset, slice: LogSlice?, failure: BrokerError? = nil) {
         self.topic = topic
         self.partition = partition
         self.start = start
         self.visibleEnd = visibleEnd
         self.slice = slice
+        self.failure = failure
     }
 }
 

@@ -177,8 +177,11 @@ final class Harness {
     enum Failure: Error { case notMade }
 
     func errorCode(_ response: Response?) -> BrokerError.Code? {
-        if case .failed(let error)? = response { return error.code }
-        return nil
+        switch response {
+        case .failed(let error)?: error.code
+        case .fetched(let parts)?: parts.lazy.compactMap(\.failure?.code).first
+        default: nil
+        }
     }
 
     func payloads(_ delivery: Delivery) -> [String] {

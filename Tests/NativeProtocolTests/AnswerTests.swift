@@ -49,7 +49,7 @@ import Wire
             (.subscribed(SubscriptionID(rawValue: 1), active: true), .subscribed), (.topics([]), .topics), (.exchanges([]), .exchanges),
             (.subscriptions([]), .subscriptions), (.statistics([Statistic(name: "a", value: 1)]), .figures), (.count(3), .count), (.done, .ok),
             (.failed(error), .error),
-            (.fetched(Fetched(topic: TopicID(rawValue: 1), partition: 0, start: .zero, visibleEnd: .zero, slice: nil)), .fetched),
+            (.fetched([Fetched(topic: TopicID(rawValue: 1), partition: 0, start: .zero, visibleEnd: .zero, slice: nil)]), .fetched),
         ]
         for (response, type) in cases {
             let harness = SessionHarness.open()
@@ -71,8 +71,9 @@ import Wire
         harness.feed(RequestTests.stream[6])
         harness.complete(
             7,
-            .fetched(
-                Fetched(topic: TopicID(rawValue: 5), partition: 0, start: .zero, visibleEnd: Offset(9), slice: count == 0 ? nil : slice(stored))))
+            .fetched([
+                Fetched(topic: TopicID(rawValue: 5), partition: 0, start: .zero, visibleEnd: Offset(9), slice: count == 0 ? nil : slice(stored))
+            ]))
         let frames = harness.takeFrames()
         #expect(frames.count == 1)
         #expect(frames.first.map { Array($0.bytes.dropFirst(Frame.Fetched.headSize)) } == stored)

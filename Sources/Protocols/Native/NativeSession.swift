@@ -268,7 +268,7 @@ package final class NativeSession: WireSession {
     private func answer(_ correlation: UInt64, _ response: Response, _ output: inout SessionOutput) {
         switch response {
         case .appended(let appended): Frame.Published(appended).encodeHead(to: &output.bytes, correlation: correlation)
-        case .fetched(let fetched): answer(correlation, fetched, &output)
+        case .fetched(let parts): for fetched in parts { answer(correlation, fetched, &output) }
         case .producer(let id, let epoch): Frame.Producer(id: id, epoch: epoch).encode(to: &output.bytes, correlation: correlation)
         case .offset(let offset, let timestamp):
             Frame.FoundOffset(offset: offset.rawValue, timestamp: timestamp.rawValue).encode(to: &output.bytes, correlation: correlation)
@@ -286,6 +286,7 @@ package final class NativeSession: WireSession {
     }
 
     private func answer(_ correlation: UInt64, _ fetched: Fetched, _ output: inout SessionOutput) {
+        if let failure = fetched.failure { return refuse(correlation, failure, &output) }
         guard fetched.slice?.range.count ?? 0 <= maxTailBytes else {
             refuse(correlation, BrokerError(.messageTooLarge, "the next batch is larger than the client takes"), &output)
             return
