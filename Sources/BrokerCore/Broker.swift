@@ -199,6 +199,7 @@ package final class Broker {
             case .purge(let topic, let partition, let before): try purge(topic, partition, before, id, session)
             case .redrive(let topic, let limit): try redrive(topic, limit, id, session)
             case .statistics: respond(session.id, id, .statistics(statistics()))
+            case .group: throw BrokerError(.unsupported, "groups of consumers are not built yet")
             }
         } catch {
             fail(request, id, session, error)

@@ -51,6 +51,9 @@ package enum Request: Sendable {
     case redrive(topic: String, limit: Int64)
     case statistics
 
+    // Groups of consumers
+    case group(GroupRequest)
+
     /// Whether it names ranges of the input.
     package var readsInput: Bool { if case .append = self { true } else { false } }
 

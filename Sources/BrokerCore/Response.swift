@@ -13,6 +13,7 @@ package enum Response: Sendable {
     case subscriptions([SubscriptionDescription])
     case statistics([Statistic])
     case count(Int64)
+    case group(GroupResponse)
     case done
     case failed(BrokerError)
 }
@@ -184,6 +185,20 @@ package struct BrokerError: Error, Equatable, Sendable, CustomStringConvertible 
         case shuttingDown = 22
         case unroutable = 23
         case timedOut = 24
+
+        // Groups of consumers
+        case unknownMember = 25
+        case illegalGeneration = 26
+        case rebalanceInProgress = 27
+        /// Another member has the instance id now.
+        case fencedInstance = 28
+        case inconsistentProtocol = 29
+        case invalidSessionTimeout = 30
+        case groupNotEmpty = 31
+        case groupNotFound = 32
+        case groupSubscribedToTopic = 33
+        case groupFull = 34
+        case offsetMetadataTooLarge = 35
     }
 
     package init(_ code: Code, _ text: String) {

@@ -28,6 +28,17 @@ package struct ErrorCode: RawRepresentable, Hashable, Sendable, CustomStringConv
     package static let shuttingDown = ErrorCode(rawValue: 22)
     package static let unroutable = ErrorCode(rawValue: 23)
     package static let timedOut = ErrorCode(rawValue: 24)
+    package static let unknownMember = ErrorCode(rawValue: 25)
+    package static let illegalGeneration = ErrorCode(rawValue: 26)
+    package static let rebalanceInProgress = ErrorCode(rawValue: 27)
+    package static let fencedInstance = ErrorCode(rawValue: 28)
+    package static let inconsistentProtocol = ErrorCode(rawValue: 29)
+    package static let invalidSessionTimeout = ErrorCode(rawValue: 30)
+    package static let groupNotEmpty = ErrorCode(rawValue: 31)
+    package static let groupNotFound = ErrorCode(rawValue: 32)
+    package static let groupSubscribedToTopic = ErrorCode(rawValue: 33)
+    package static let groupFull = ErrorCode(rawValue: 34)
+    package static let offsetMetadataTooLarge = ErrorCode(rawValue: 35)
 
     /// The connection does not begin with a HELLO that says the magic bytes.
     package static let notNative = ErrorCode(rawValue: 100)
@@ -49,6 +60,10 @@ package struct ErrorCode: RawRepresentable, Hashable, Sendable, CustomStringConv
         (.offsetOutOfRange, "offsetOutOfRange"), (.outOfOrderSequence, "outOfOrderSequence"), (.producerFenced, "producerFenced"),
         (.notInFlight, "notInFlight"), (.limitReached, "limitReached"), (.notPermitted, "notPermitted"), (.storageFailed, "storageFailed"),
         (.unsupported, "unsupported"), (.shuttingDown, "shuttingDown"), (.unroutable, "unroutable"), (.timedOut, "timedOut"),
+        (.unknownMember, "unknownMember"), (.illegalGeneration, "illegalGeneration"), (.rebalanceInProgress, "rebalanceInProgress"),
+        (.fencedInstance, "fencedInstance"), (.inconsistentProtocol, "inconsistentProtocol"), (.invalidSessionTimeout, "invalidSessionTimeout"),
+        (.groupNotEmpty, "groupNotEmpty"), (.groupNotFound, "groupNotFound"), (.groupSubscribedToTopic, "groupSubscribedToTopic"),
+        (.groupFull, "groupFull"), (.offsetMetadataTooLarge, "offsetMetadataTooLarge"),
         (.notNative, "notNative"), (.unsupportedVersion, "unsupportedVersion"), (.malformedFrame, "malformedFrame"),
         (.frameTooLarge, "frameTooLarge"), (.unknownFrame, "unknownFrame"), (.unexpectedFrame, "unexpectedFrame"),
         (.handshakeTimeout, "handshakeTimeout"),

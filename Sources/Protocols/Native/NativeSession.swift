@@ -281,6 +281,7 @@ package final class NativeSession: WireSession {
         case .statistics(let statistics): list(Frame.Figures.self, statistics, correlation, &output) { Frame.Figure($0) }
         case .count(let count): Frame.Count(count: count).encode(to: &output.bytes, correlation: correlation)
         case .done: Frame.OK().encode(to: &output.bytes, correlation: correlation)
+        case .group: preconditionFailure("the native protocol asks nothing about groups")
         case .failed(let error): refuse(correlation, error, &output)
         }
     }
