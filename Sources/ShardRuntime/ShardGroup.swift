@@ -53,6 +53,8 @@ package final class ShardGroup: Sendable {
         precondition(options.shards >= 1 && options.shards <= 256, "a session's id has eight bits for its shard")
         var options = options
         options.shard.server.shards = Int32(options.shards)
+        options.shard.server.directory = options.broker.directory
+        options.shard.server.topics = options.broker.log
         self.options = options
         self.log = log
         do throws(Errno) {

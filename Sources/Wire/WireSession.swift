@@ -72,13 +72,17 @@ package struct Endpoint: Hashable, Sendable {
     }
 }
 
-/// What a session says of the server in its greeting.
+/// What a session can say of the server: in its greeting, or to who asks for its settings.
 package struct ServerIdentity: Sendable, Equatable {
     package var name: String
     package var version: String
     /// The shard that serves the session.
     package var node: Int32
     package var shards: Int32
+    /// Where everything is kept.
+    package var directory = ""
+    /// What topics have that do not say otherwise.
+    package var topics = Log.Options()
     package init(name: String = "needletail", version: String = "0.1.0", node: Int32 = 0, shards: Int32 = 1) {
         self.name = name
         self.version = version

@@ -8,6 +8,7 @@ import Synchronization
 import Testing
 import Wire
 
+import SegmentLog
 @testable import ShardRuntime
 
 /// Several shards in this process, with clients over TCP that the system deals out to them. Sums and orders are those of one broker,
@@ -281,6 +282,7 @@ import Wire
         var options = ShardGroup.Options(directory: directory)
         options.driver = driver
         options.shards = 3
+        options.broker.log.segmentBytes = 5 << 20
         options.listeners = [ShardGroup.Listener(address: .tcp(host: "127.0.0.1", port: 0), wireProtocol: PerShardProtocol(noted))]
         let group = try ShardGroup(options: options, log: LogWriter(LogWriter.Options(), clock: { 0 }, sink: { _ in }))
         guard case .tcp(_, let port) = try group.start().addresses[0] else { throw HarnessError(what: "no TCP address") }
@@ -292,6 +294,7 @@ import Wire
                 let client = try await Client.connect(to: "127.0.0.1:\(own)")
                 let peer = try #require(await peers.next())
                 #expect(peer.server.node == shard && peer.server.shards == 3)
+                #expect(peer.server.directory == directory && peer.server.topics.segmentBytes == 5 << 20, "what the broker was started with")
                 #expect(peer.reached == Endpoint(host: "127.0.0.1", port: own))
                 await client.close()
             }
