@@ -14,7 +14,7 @@ let settings: [SwiftSetting] = [
 let ground: [Target.Dependency] = ["Bytes", "Containers", "ConfigFile", "Observability"]
 
 /// One folder under Sources/Protocols each; adding a protocol is one word here.
-let protocols = ["Native"]
+let protocols = ["Native", "Kafka"]
 /// What a protocol needs beyond the seam.
 let protocolExtras: [String: [Target.Dependency]] = ["Native": ["NativeCodec"]]
 
@@ -100,6 +100,7 @@ let package = Package(
             "ShardRuntime",
             ["ConfigFile", "NeedletailClient", "NativeProtocol", "Wire", "BrokerCore", "Observability", "LinuxSystem", "SegmentLog", "Bytes"]),
         tests("NativeProtocol", ["NativeCodec", "Wire", "BrokerCore", "SegmentLog", "Bytes"]),
+        tests("KafkaProtocol", ["Bytes", "LinuxSystem"]),
         tests("needletail", ["NeedletailClient", "LinuxSystem", "NativeCodec", "Observability", "SegmentLog", "Bytes"]),
         tests("NeedletailClient", ["NativeCodec", "SegmentLog", "Bytes", "LinuxSystem"]),
     ]
