@@ -100,7 +100,7 @@ let package = Package(
             "ShardRuntime",
             ["ConfigFile", "NeedletailClient", "NativeProtocol", "Wire", "BrokerCore", "Observability", "LinuxSystem", "SegmentLog", "Bytes"]),
         tests("NativeProtocol", ["NativeCodec", "Wire", "BrokerCore", "SegmentLog", "Bytes"]),
-        tests("KafkaProtocol", ["Bytes", "LinuxSystem"]),
+        tests("KafkaProtocol", ["Wire", "BrokerCore", "SegmentLog", "Bytes", "LinuxSystem"]),
         tests("needletail", ["NeedletailClient", "LinuxSystem", "NativeCodec", "Observability", "SegmentLog", "Bytes"]),
         tests("NeedletailClient", ["NativeCodec", "SegmentLog", "Bytes", "LinuxSystem"]),
     ]

@@ -10,6 +10,11 @@ package struct RingQueue<Element> {
     @inlinable package var isEmpty: Bool { count == 0 }
     @inlinable package var first: Element? { count == 0 ? nil : slots[head] }
 
+    /// The element behind `index` others; nil when there are not so many.
+    @inlinable package func element(at index: Int) -> Element? {
+        index >= 0 && index < count ? slots[(head &+ index) & (slots.count &- 1)] : nil
+    }
+
     @inlinable package mutating func append(_ element: Element) {
         if count == slots.count { grow() }
         slots[(head &+ count) & (slots.count &- 1)] = element

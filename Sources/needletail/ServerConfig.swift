@@ -100,7 +100,7 @@ struct ServerConfig: Sendable {
     }
 
     private static func listeners(_ root: ConfigSection, _ protocols: [any WireProtocol.Type], _ faults: inout [ConfigFault]) -> [Listener] {
-        let sections = root.sections("listeners", default: ["native=\(ServerAddress.native)"]) { text in
+        let sections = root.sections("listeners", default: ["native=\(ServerAddress.native)", "kafka=127.0.0.1:9092"]) { text in
             guard let sign = text.firstIndex(of: "=") else { return .wrong("is no listener; allowed: PROTOCOL=HOST:PORT or PROTOCOL=unix:PATH") }
             return .value([("protocol", String(text[..<sign])), ("address", String(text[text.index(after: sign)...]))])
         }

@@ -38,8 +38,8 @@ import Wire
 
     @Test func nothingSaidIsAWorkingBroker() throws {
         let config = try ServerConfig(ConfigDocument())
-        #expect(config.listeners.map(\.protocolName) == ["native"])
-        #expect(config.listeners.map(\.address) == [.tcp(host: "127.0.0.1", port: 7227)])
+        #expect(config.listeners.map(\.protocolName) == ["native", "kafka"])
+        #expect(config.listeners.map(\.address) == [.tcp(host: "127.0.0.1", port: 7227), .tcp(host: "127.0.0.1", port: 9092)])
         #expect(config.topics == Log.Options())
         #expect(config.limits == Limits())
         #expect(config.effective.allSatisfy { $0.source == .builtIn })

@@ -1,0 +1,47 @@
+internal import Bytes
+
+/// One API of Kafka's protocol that is supported here: its number, its versions, and what carries a request out.
+///
+/// `all` is the one list of them: what clients are told, and what docs/protocols/kafka.md says, is made from it.
+struct KafkaAPI: Sendable {
+    /// Reads the request's body, asks the broker and says how to respond. False: topics must be looked up first (`TopicNames`), then
+    /// the same request is begun again.
+    typealias Begin = @Sendable (_ input: RawSpan, _ body: ByteRange, KafkaCall, inout TopicNames) throws(ByteError) -> Bool
+
+    let key: KafkaAPIKey
+    let begin: Begin
+
+    var versions: ClosedRange<Int16> { key.validVersions }
+
+    init(_ key: KafkaAPIKey, begin: @escaping Begin) {
+        self.key = key
+        self.begin = begin
+    }
+
+    init<R: KafkaMessage>(_ handle: @escaping @Sendable (R, KafkaCall) -> Void) {
+        self.init(R.key) { input, body, call, _ throws(ByteError) in
+            var reader = KafkaReader(input, frame: body)
+            handle(try R(from: &reader, version: call.version), call)
+            return true
+        }
+    }
+
+    static let all: [KafkaAPI] = [
+        // Records
+        KafkaAPI(.produce, begin: produce), KafkaAPI(.fetch, begin: fetch), KafkaAPI(listOffsets),
+        KafkaAPI(initProducerID),
+        // The cluster
+        KafkaAPI(apiVersions), KafkaAPI(metadata),
+    ]
+
+    static let table: [KafkaAPIKey: KafkaAPI] = Dictionary(uniqueKeysWithValues: all.map { ($0.key, $0) })
+
+    /// What is spoken here.
+    static func versions(_ error: KafkaError = .none) -> ApiVersionsResponse {
+        ApiVersionsResponse(
+            errorCode: error.rawValue,
+            apiKeys: all.map {
+                ApiVersionsResponse.API(apiKey: $0.key.rawValue, minVersion: $0.versions.lowerBound, maxVersion: $0.versions.upperBound)
+            }.sorted { $0.apiKey < $1.apiKey })
+    }
+}

@@ -1,0 +1,50 @@
+internal import BrokerCore
+
+/// Kafka's error codes, as far as they are given here.
+enum KafkaError: Int16 {
+    case unknownServerError = -1
+    case none = 0
+    case offsetOutOfRange = 1
+    case corruptMessage = 2
+    case unknownTopicOrPartition = 3
+    case notLeaderOrFollower = 6
+    case messageTooLarge = 10
+    case coordinatorNotAvailable = 15
+    case invalidTopic = 17
+    case invalidRequiredAcks = 21
+    case policyViolation = 44
+    case topicAuthorizationFailed = 29
+    case unsupportedVersion = 35
+    case topicAlreadyExists = 36
+    case invalidRequest = 42
+    case unsupportedForMessageFormat = 43
+    case outOfOrderSequence = 45
+    case duplicateSequence = 46
+    case invalidProducerEpoch = 47
+    case kafkaStorageError = 56
+    case fetchSessionIDNotFound = 70
+    case invalidRecord = 87
+    case unknownTopicID = 100
+
+    init(_ error: BrokerError) {
+        self =
+            switch error.code {
+            case .invalidName: .invalidTopic
+            case .unknownTopic, .unknownPartition: .unknownTopicOrPartition
+            case .alreadyExists: .topicAlreadyExists
+            case .corruptBatch: .corruptMessage
+            case .unsupportedBatch: .unsupportedForMessageFormat
+            case .messageTooLarge: .messageTooLarge
+            case .offsetOutOfRange: .offsetOutOfRange
+            case .outOfOrderSequence: .outOfOrderSequence
+            case .producerFenced: .invalidProducerEpoch
+            case .limitReached: .policyViolation
+            case .notPermitted: .topicAuthorizationFailed
+            case .storageFailed: .kafkaStorageError
+            // Clients look for another broker, and come back.
+            case .shuttingDown: .notLeaderOrFollower
+            case .invalidRequest, .conflict, .inUse: .invalidRequest
+            default: .unknownServerError
+            }
+    }
+}
