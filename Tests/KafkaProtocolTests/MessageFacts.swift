@@ -40,22 +40,17 @@ struct MessageFacts: Sendable, CustomTestStringConvertible {
     }
 
     /// All messages.
-    static let all: [MessageFacts] = {
-        let folder = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        return parse("/" + folder + "/tools/kafka-codec/messages.facts")
-    }()
+    static let all: [MessageFacts] = parse(linesOfCodecFile("messages.facts"))
 
     static func of(_ key: KafkaAPIKey, isRequest: Bool) -> MessageFacts {
         guard let found = all.first(where: { $0.key == key && $0.isRequest == isRequest }) else { fatalError("no facts of \(key)") }
         return found
     }
 
-    private static func parse(_ path: String) -> [MessageFacts] {
-        var buffer = ByteBuffer()
-        guard let file = try? File.open(path), (try? file.read(upTo: 1 << 20, into: &buffer)) != nil else { fatalError("cannot read \(path)") }
+    private static func parse(_ lines: [String]) -> [MessageFacts] {
         var messages: [MessageFacts] = []
         var head: MessageFacts?
-        for line in String(decodingBytes: buffer.bytes).split(separator: "\n") {
+        for line in lines {
             let text = line.prefix { $0 != "#" }
             let words = text.split(separator: " ").map(String.init)
             guard let first = words.first else { continue }
@@ -101,4 +96,20 @@ struct MessageFacts: Sendable, CustomTestStringConvertible {
         if text.hasSuffix("+") { return parts[0]...max(parts[0], last) }
         return parts[0]...min(parts[parts.count - 1], last)
     }
+}
+
+/// The lines of a file in tools/kafka-codec.
+func linesOfCodecFile(_ name: String) -> [String] {
+    let path = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/tools/kafka-codec/" + name
+    var buffer = ByteBuffer()
+    guard let file = try? File.open(path), (try? file.read(upTo: 1 << 20, into: &buffer)) != nil, (try? file.close()) != nil else {
+        fatalError("cannot read \(path)")
+    }
+    return String(decodingBytes: buffer.bytes).split(separator: "\n").map(String.init)
+}
+
+/// The bytes that a line of hexadecimal digits names.
+func bytes(hex: String) -> [UInt8] {
+    let digits = hex.compactMap(\.hexDigitValue)
+    return stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] * 16 + digits[$0 + 1]) }
 }
