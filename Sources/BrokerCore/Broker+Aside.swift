@@ -146,7 +146,7 @@ extension Broker {
         hasCopied(job, store)
     }
 
-    private func appendCopy(to store: Log) throws(LogError) -> Offset {
+    func appendCopy(to store: Log) throws(LogError) -> Offset {
         let range = ByteRange(start: 0, count: scratch.count)
         var input = ByteBuffer()
         swap(&input, &scratch)
@@ -257,7 +257,7 @@ extension Broker {
         return try read(copy, store)
     }
 
-    private func read(_ copy: Cursor.Aside, _ store: Log) throws(LogError) -> BatchView {
+    func read(_ copy: Cursor.Aside, _ store: Log) throws(LogError) -> BatchView {
         let place = Offset(copy.place)
         guard let outer = try store.batch(at: place, below: store.visibleEnd), outer.baseOffset <= place else { throw Broker.damaged(store, copy) }
         let bytes = outer.slice.memory.bytes(outer.slice.range)
@@ -310,7 +310,7 @@ extension Broker {
     func trimSurvivors(_ store: Partition) {
         guard let log = store.log, log.fault == nil, !isShuttingDown, log.watermarks.end > log.watermarks.start, state(store).jobs == 0 else { return }
         // A deletion that a crash could undo has not happened yet.
-        guard let known = catalog.log, known.watermarks.flushed == known.watermarks.end else { return }
+        guard isCatalogSettled else { return }
         change(store) { state in
             for lane in state.lanes where lane.isDetached || lane.cursor.aside.isEmpty { lane.hasAside = false }
             state.lanes.removeAll { !$0.hasAside }

@@ -4,7 +4,7 @@ internal import SegmentLog
 // Subscriptions: consumers come and go, settle, extend, seek.
 extension Broker {
     func subscribe(_ subscribe: Subscribe, _ id: RequestID, _ session: Session) throws(BrokerError) {
-        let topic = try topic(named: subscribe.topic)
+        let topic = try ownTopic(named: subscribe.topic)
         guard session.consumers[subscribe.consumer] == nil else { throw BrokerError(.alreadyExists, "consumer \(subscribe.consumer.rawValue) is attached") }
         guard session.consumers.count < options.limits.consumersPerSession else {
             counters.consumersPerSession &+= 1
@@ -71,6 +71,8 @@ extension Broker {
     }
 
     func takeSubscriptionID() -> SubscriptionID {
+        // Each shard has ids of its own.
+        while Int(nextSubscription) % map.shards != shard { nextSubscription += 1 }
         defer { nextSubscription += 1 }
         return SubscriptionID(rawValue: nextSubscription)
     }
@@ -354,7 +356,7 @@ extension Broker {
     }
 
     func subscription(_ topicName: String, _ name: String) throws(BrokerError) -> Subscription {
-        guard let found = try topic(named: topicName).subscriptions[name] else {
+        guard let found = try ownTopic(named: topicName).subscriptions[name] else {
             throw BrokerError(.unknownSubscription, "'\(topicName)' has no subscription '\(name)'")
         }
         return found

@@ -69,10 +69,16 @@ extension Broker {
         if case .deadLetter = move.kind {
             guard let name = deadLetterTopic(lane.subscription) else { return drop(move) }
             do throws(BrokerError) {
-                if let existing = topicsByName[name] { destination = existing } else { destination = try makeTopic(name, .queue()) }
+                if let existing = topicsByName[name] {
+                    destination = existing
+                } else if isAuthority {
+                    destination = try makeTopic(name, .queue())
+                } else {
+                    return ask(0, .createTopic(name: name, .queue()), RawSpan(), .resume(move))
+                }
             } catch { return retry(move) }
-            // A topic that a crash could still forget takes no letters.
-            if let known = catalog.log, known.fault == nil, known.watermarks.flushed < known.watermarks.end { return waitForCatalog(.resume(move)) }
+            // A topic that a crash could still forget, or that another shard does not know yet, takes no letters. Members know no such.
+            if let known = catalog.log, known.fault == nil, !isCatalogSettled { return waitForCatalog(.resume(move)) }
         }
         while move.first <= move.last, budget > 0 {
             do throws(LogError) {
@@ -205,6 +211,10 @@ extension Broker {
         var input = ByteBuffer()
         swap(&input, &scratch)
         defer { swap(&input, &scratch) }
+        guard isHere(target) else {
+            let append = Append(target: .topic(target.id, partition: index), content: .message(message), durability: .group, answer: .whenReached)
+            return ask(target.owner, .append(append), input.bytes, .moved(MovedRecord(move: move, first: first, last: last)))
+        }
         let partition = try choosePartition(target, index, .message(message), input.bytes)
         let log = try openLog(partition)
         let result: AppendResult
@@ -244,11 +254,19 @@ extension Broker {
         copy.patch(big: Int32(-1), at: 53)
         let crc = CRC32C.checksum(copy.bytes.extracting(RecordBatchHeader.checkedStart..<copy.count))
         copy.patch(big: crc, at: 17)
+        let record = MovedRecord(move: move, first: move.first, last: last)
+        guard isHere(target) else {
+            let content = Append.Content.batch(ByteRange(start: 0, count: copy.count))
+            ask(
+                target.owner, .append(Append(target: .topic(target.id, partition: 0), content: content, durability: .group, answer: .whenReached)), copy.bytes,
+                .moved(record))
+            move.first = last + 1
+            return
+        }
         let partition = target.partitions[0]
         let log: Log
         do throws(BrokerError) { log = try openLog(partition) } catch { throw .closed }
         let result = try log.append(batch: copy.bytes, now: now)
-        let record = MovedRecord(move: move, first: move.first, last: last)
         wait(partition, log, Waiter(needed: result.baseOffset + Int64(result.count), kind: .moved(record)), partition.isMemory ? .none : .group)
         move.first = last + 1
     }
@@ -310,7 +328,7 @@ extension Broker {
     // MARK: The way back
 
     func redrive(_ topicName: String, _ limit: Int64, _ id: RequestID, _ session: Session) throws(BrokerError) {
-        let topic = try topic(named: topicName)
+        let topic = try ownTopic(named: topicName)
         guard let lane = topic.subscriptions[TopicOptions.queueSubscription]?.lanes.first else {
             throw BrokerError(.invalidRequest, "'\(topicName)' is no queue")
         }
@@ -347,6 +365,6 @@ extension Broker {
             }
         } catch { return nil }
         guard let topic else { return nil }
-        return (topic, index >= 0 && Int(index) < topic.partitions.count ? index : -1)
+        return (topic, index >= 0 && index < topic.options.partitions ? index : -1)
     }
 }

@@ -123,7 +123,7 @@ extension Broker {
     }
 
     func findOffset(_ name: String, _ index: Int32, _ position: StartPosition, _ id: RequestID, _ session: Session) throws(BrokerError) {
-        let topic = try topic(named: name)
+        let topic = try ownTopic(named: name)
         guard index >= 0, index < Int32(topic.partitions.count) else { throw BrokerError(.unknownPartition, "'\(name)' has no partition \(index)") }
         let log = try openLog(topic.partitions[Int(index)])
         var timestamp = Timestamp(milliseconds: -1)

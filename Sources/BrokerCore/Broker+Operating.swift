@@ -5,7 +5,7 @@ package import SegmentLog
 // What operators ask: lists, figures, purging, the end.
 extension Broker {
     func listSubscriptions(_ topicName: String, _ id: RequestID, _ session: Session) throws(BrokerError) {
-        let topic = try topic(named: topicName)
+        let topic = try ownTopic(named: topicName)
         var described: [SubscriptionDescription] = []
         for subscription in topic.sortedSubscriptions + topic.transient {
             var cursors: [CursorDescription] = []
@@ -27,7 +27,7 @@ extension Broker {
 
     /// A queue: everything that is not in flight is taken as settled, for every subscription. A log, or with `before`: the start moves up.
     func purge(_ topicName: String, _ index: Int32?, _ before: Offset?, _ id: RequestID, _ session: Session) throws(BrokerError) {
-        let topic = try topic(named: topicName)
+        let topic = try ownTopic(named: topicName)
         if let index, index < 0 || Int(index) >= topic.partitions.count { throw BrokerError(.unknownPartition, "'\(topicName)' has no partition \(index)") }
         var count: Int64 = 0
         for partition in topic.partitions where index == nil || partition.id.index == index {
@@ -123,17 +123,19 @@ extension Broker {
                 }
             }
         }
-        add("topics", UInt64(topics.count))
+        // Of what all shards have, each shard counts its own.
+        add("topics", UInt64(topics.values.reduce(into: 0) { $0 += isHere($1) ? 1 : 0 }))
         add("partitions", logs)
-        add("exchanges", UInt64(exchanges.count))
-        add("bindings", UInt64(routes.bindingCount))
+        add("exchanges", isAuthority ? UInt64(exchanges.count) : 0)
+        add("bindings", isAuthority ? UInt64(routes.bindingCount) : 0)
         add("subscriptions", UInt64(subscriptions.count))
         add("consumers", UInt64(consumers.count))
-        add("sessions", UInt64(sessions.count))
+        add("sessions", UInt64(sessions.keys.reduce(into: 0) { $0 += $1.shard == shard && !$1.isBroker ? 1 : 0 }))
         add("in_flight", inFlight)
         add("ready", waiting)
         add("log_bytes", bytes)
-        return list + stages.statistics()
+        // Quantiles cannot be added up: with several shards, their histograms are.
+        return map.shards == 1 ? list + StageHistograms.statistics([stages]) : list
     }
 
     // MARK: The end
@@ -143,7 +145,7 @@ extension Broker {
 
     /// Whether no operation of any log is under way. After `shutDown`, once this holds, every log is closed and left clean.
     package var isQuiet: Bool {
-        touched.isEmpty && partitions.values.allSatisfy { $0.log?.isQuiet ?? true }
+        touched.isEmpty && (!isShuttingDown || isCatalogClosed) && partitions.values.allSatisfy { $0.log?.isQuiet ?? true }
     }
 
     /// Writes, flushes and closes everything; waits for it, and starts nothing new. A log with an operation still under way closes when
@@ -154,7 +156,7 @@ extension Broker {
         self.now = now
         isShuttingDown = true
         // What is unsettled is unsettled when the next start reads the cursors.
-        for session in sessions.keys.sorted(by: { $0.rawValue < $1.rawValue }) { close(session, now: now) }
+        for session in sessions.keys.sorted(by: { $0.rawValue < $1.rawValue }) where !session.isBroker { close(session, now: now) }
         for lane in subscriptions.values.sorted(by: { $0.id < $1.id }).flatMap(\.lanes) where lane.cursor.inFlightCount > 0 { changed(lane) }
         writeCursors()
         touched = []
@@ -175,8 +177,9 @@ extension Broker {
 
     /// As long as the catalog is not closed cleanly, nothing counts as clean: it waits for all others.
     func closeCatalogLast(_ problems: inout [StartError]) {
-        guard !isCatalogClosed, partitions.values.allSatisfy({ $0 === catalog || $0.log?.isQuiet ?? true }) else { return }
+        guard !isCatalogClosed, sharing.open == 0, partitions.values.allSatisfy({ $0 === catalog || $0.log?.isQuiet ?? true }) else { return }
         isCatalogClosed = true
         close(catalog, &problems)
+        if !isAuthority { mail[0].events.append(.closedLogs) }
     }
 }

@@ -12,17 +12,23 @@ extension Broker {
         var isRunning = false
     }
 
-    var catalogEnd: Offset { catalog.log?.watermarks.end ?? .zero }
+    /// What a member asks the authority to record counts as its catalog.
+    var catalogEnd: Offset { catalog.log?.watermarks.end ?? Offset(requested.sent) }
 
     // MARK: Writing the catalog
 
     /// Appends entries; the tick's end writes and flushes them together.
     func record(_ records: [CatalogRecord]) {
         guard !isRestoring else { return }
+        guard isAuthority else {
+            requested.sent += Int64(records.count)
+            return mail[0].events.append(.record(records, through: requested.sent))
+        }
         for record in records {
             scratch.clear()
             record.encode(into: &scratch)
             appendScratch(to: catalog)
+            if map.shards > 1 { sharing.waiting.append((record, catalogEnd)) }
         }
         catalogState.entries += records.count
     }
@@ -30,7 +36,7 @@ extension Broker {
     /// Writes the catalog anew when most of it is obsolete. Only between requests: within one, tables and catalog may differ.
     func compactCatalog() {
         guard !catalogState.isRunning, catalogState.entries > 1_000 else { return }
-        let living = topics.count + exchanges.count + routes.bindingCount + subscriptions.count + 1
+        let living = topics.count + exchanges.count + routes.bindingCount + subscriptions.count + foreignSubscriptions.count + 1
         if catalogState.entries > 1_000 + 4 * living { snapshotCatalog() }
     }
 
@@ -44,16 +50,16 @@ extension Broker {
         touch(partition)
     }
 
-    /// Goes on when everything that the catalog was told so far is on disk.
+    /// Goes on when everything that the catalog was told so far is on disk, and known to all shards.
     func waitForCatalog(_ kind: Waiter.Kind) {
+        if !isAuthority, isCatalogSettled { return complete(Waiter(needed: catalogEnd, kind: kind), nil) }
         catalog.waits.untilFlushed.append(Waiter(needed: catalogEnd, kind: kind))
         touch(catalog)
     }
 
-    /// Answers when everything that the catalog was told so far is on disk.
+    /// Answers when everything that the catalog was told so far is on disk, and known to all shards.
     func respondWhenDurable(_ session: Session, _ id: RequestID, _ response: Response) {
-        guard let log = catalog.log else { return }
-        if log.watermarks.flushed >= log.watermarks.end, log.fault == nil { return respond(session.id, id, response) }
+        if isCatalogSettled { return respond(session.id, id, response) }
         waitForCatalog(.answer(session.id, id, Waiter.Reply(response)))
     }
 
@@ -73,10 +79,23 @@ extension Broker {
         catalogState.isRunning = true
         catalogState.entries = 0
         let begin = log.watermarks.end
+        for record in livingRecords {
+            scratch.clear()
+            record.encode(into: &scratch)
+            appendScratch(to: catalog)
+        }
+        waitForCatalog(.snapshot(catalog, before: begin))
+    }
+
+    /// All that the catalog has to say.
+    var livingRecords: [CatalogRecord] {
         var living: [CatalogRecord] = [marks]
+        var foreign: [TopicID: [(id: SubscriptionID, record: CatalogRecord)]] = [:]
+        for (id, record) in foreignSubscriptions { if let topic = record.topic { foreign[topic, default: []].append((id, record)) } }
         for topic in topics.values.sorted(by: { $0.id < $1.id }) where topic.isPersistent {
             living.append(.topic(id: topic.id, name: topic.name, options: topic.options))
             for subscription in topic.sortedSubscriptions where subscription.isPersistent { living.append(describe(record: subscription)) }
+            living += (foreign[topic.id] ?? []).sorted { $0.id < $1.id }.map(\.record)
         }
         for exchange in exchanges.values.sorted(by: { $0.id < $1.id }) { living.append(.exchange(id: exchange.id, name: exchange.name, kind: exchange.kind)) }
         for exchange in exchanges.values.sorted(by: { $0.id < $1.id }) {
@@ -85,12 +104,7 @@ extension Broker {
                 living.append(.bound(exchange: exchange.id, toExchange: toExchange, target: target, pattern: binding.pattern))
             }
         }
-        for record in living {
-            scratch.clear()
-            record.encode(into: &scratch)
-            appendScratch(to: catalog)
-        }
-        waitForCatalog(.snapshot(catalog, before: begin))
+        return living
     }
 
     func trimSnapshot(_ partition: Partition, _ before: Offset) {
@@ -190,7 +204,7 @@ extension Broker {
     func openLog(_ partition: Partition) throws(BrokerError) -> Log {
         if let log = partition.log { return log }
         if let failure = partition.failure { throw failure }
-        guard !partition.isDeleted, let topic = topics[partition.id.topic] else { throw BrokerError(.unknownTopic, "the topic was deleted") }
+        guard !partition.isDeleted, let topic = topics[partition.id.topic], isHere(topic) else { throw BrokerError(.unknownTopic, "the topic was deleted") }
         do throws(LogError) {
             let log = try Log(
                 directory: partition.directory, number: partition.number, options: logOptions(topic), storage: partition.isMemory ? memoryStorage : storage,
@@ -236,29 +250,28 @@ extension Broker {
     // MARK: Start
 
     /// Reads catalog and cursors, and opens logs as far as the options say.
-    func restore() throws(StartError) {
+    func restore(_ image: CatalogImage?) throws(StartError) {
         lookAtDisk()
         do throws(StorageError) { try storage.makeDirectory(options.directory + "/logs") } catch {
             throw StartError(path: options.directory, reason: error.description)
         }
-        var own = Log.Options()
-        own.durability = .group
-        own.segmentBytes = 4 << 20
-        own.maxMessageBytes = 64 << 20
-        catalog.log = try openOwn(catalog, own)
-        // Cursors are written at once and flushed at intervals: losing the newest means delivering again, flagged.
-        own.durability = .interval
-        own.flushIntervalMilliseconds = 1_000
-        cursors.log = try openOwn(cursors, own)
-        own.durability = .group
-        own.maxMessageBytes = options.limits.frameBytes + (4 << 20)
-        survivors.log = try openOwn(survivors, own)
-        memorySurvivors.log = try openOwn(memorySurvivors, own)
-        for own in [catalog, cursors, survivors, memorySurvivors] { if let log = own.log { noteRecovery(own, log) } }
-        wasStoppedCleanly = (catalog.log?.recovery.wasClean ?? true) && (cursors.log?.recovery.wasClean ?? true)
+        let own = ownOptions
         isRestoring = true
-        try replay(catalog) { bytes throws(ByteError) in self.apply(try CatalogRecord(decoding: bytes)) }
-        try replay(cursors) { bytes throws(ByteError) in
+        var wasClean = true
+        if let image {
+            for record in image.records { apply(record) }
+            wasClean = image.wasStoppedCleanly
+        } else {
+            catalog.log = try openOwn(catalog, own.catalog)
+            catalogState.entries = try replay(catalog) { bytes throws(ByteError) in self.apply(try CatalogRecord(decoding: bytes)) }
+            wasClean = try regroupCursors() && catalog.log?.recovery.wasClean ?? true
+        }
+        cursors.log = try openOwn(cursors, own.cursors)
+        survivors.log = try openOwn(survivors, own.survivors)
+        memorySurvivors.log = try openOwn(memorySurvivors, own.survivors)
+        for own in [catalog, cursors, survivors, memorySurvivors] { if let log = own.log { noteRecovery(own, log) } }
+        wasStoppedCleanly = wasClean && (cursors.log?.recovery.wasClean ?? true)
+        cursorState.entries = try replay(cursors) { bytes throws(ByteError) in
             let record = try CursorRecord(decoding: bytes)
             if self.subscriptions[record.subscription] != nil { self.restoredCursors[record.subscription, default: [:]][record.partition] = record.cursor }
         }
@@ -278,8 +291,8 @@ extension Broker {
             }
         }
         // From the first delivery on the next start must not take this one's end for a clean one: appending makes the log say so.
-        if wasStoppedCleanly, !subscriptions.isEmpty { record([marks]) }
-        removeOrphans()
+        if isAuthority, wasStoppedCleanly, !subscriptions.isEmpty || !foreignSubscriptions.isEmpty { record([marks]) }
+        if isAuthority { removeOrphans() }
         let all = topics.values.sorted { $0.id < $1.id }.flatMap(\.partitions)
         // What has copies is opened in any case, so that the log of survivors can be written anew.
         let opened = all.count <= options.logsOpenedAtStart ? all : asideState.lanes.map(\.partition)
@@ -288,15 +301,22 @@ extension Broker {
         }
     }
 
-    private func openOwn(_ partition: Partition, _ options: Log.Options) throws(StartError) -> Log {
+    func openOwn(_ partition: Partition, _ options: Log.Options) throws(StartError) -> Log {
         do throws(LogError) {
             return try Log(
                 directory: partition.directory, number: partition.number, options: options, storage: partition.isMemory ? memoryStorage : storage, now: now)
         } catch { throw StartError(path: partition.directory, reason: BrokerError(error).text) }
     }
 
-    private func replay(_ partition: Partition, _ apply: (RawSpan) throws(ByteError) -> Void) throws(StartError) {
-        guard let log = partition.log else { return }
+    private func replay(_ partition: Partition, _ apply: (RawSpan) throws(ByteError) -> Void) throws(StartError) -> Int {
+        guard let log = partition.log else { return 0 }
+        defer { partition.shown = log.visibleEnd }
+        return try replay(log, apply)
+    }
+
+    /// Hands out every entry of one of the brokers' own logs; answers how many there are.
+    func replay(_ log: Log, _ apply: (RawSpan) throws(ByteError) -> Void) throws(StartError) -> Int {
+        var count = 0
         var at = log.watermarks.start
         do throws(LogError) {
             while at < log.watermarks.end, let batch = try log.batch(at: at, below: log.watermarks.end) {
@@ -308,21 +328,23 @@ extension Broker {
                     while let record = try reader.next() {
                         guard batch.baseOffset + Int64(record.offsetDelta) >= at, let value = record.value else { continue }
                         try apply(bytes.extracting(value.indices))
-                        if partition === catalog { catalogState.entries += 1 } else { cursorState.entries += 1 }
+                        count += 1
                     }
                 } catch { throw .corruptBatch("an entry of the batch at \(batch.baseOffset) cannot be read (\(error)): written by a newer version?") }
                 at = batch.lastOffset + 1
             }
-        } catch { throw StartError(path: partition.directory, reason: BrokerError(error).text) }
-        partition.shown = log.visibleEnd
+        } catch { throw StartError(path: log.directory, reason: BrokerError(error).text) }
+        return count
     }
 
-    private func apply(_ record: CatalogRecord) {
+    /// Takes over a change as it was recorded, at a start or from another shard. What lives elsewhere is known by its name.
+    func apply(_ record: CatalogRecord) {
         switch record {
         case .topic(let id, let name, let options):
             nextTopic = max(nextTopic, id.rawValue + 1)
             if let existing = topics[id] {
                 existing.options = options
+                if !isRestoring { applyOptions(of: existing) }
             } else {
                 install(id, name, options, isPersistent: true)
             }
@@ -338,9 +360,15 @@ extension Broker {
             do throws(RouteTable.Refusal) { try routes.unbind(route(exchange, toExchange, target, pattern)) } catch { return }
         case .subscription(let id, let topicID, let name, let mode, let options, let starts):
             nextSubscription = max(nextSubscription, id.rawValue + 1)
+            if let topic = topics[topicID], !isHere(topic) {
+                if isAuthority { foreignSubscriptions[id] = record }
+                return
+            }
             guard subscriptions[id] == nil, let topic = topics[topicID], topic.subscriptions[name] == nil else { return }
             topic.subscriptions[name] = install(topic, id: id, name: name, mode: mode, options: options, starts: starts, isPersistent: true)
-        case .subscriptionDeleted(let id): if let subscription = subscriptions[id] { remove(subscription) }
+        case .subscriptionDeleted(let id):
+            foreignSubscriptions[id] = nil
+            if let subscription = subscriptions[id] { remove(subscription) }
         case .marks(let topic, let exchange, let subscription, let producer):
             nextTopic = max(nextTopic, topic)
             nextExchange = max(nextExchange, exchange)

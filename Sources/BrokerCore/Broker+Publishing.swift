@@ -9,11 +9,12 @@ extension Broker {
     func append(_ append: Append, _ id: RequestID, _ session: Session, _ input: RawSpan) throws(BrokerError) {
         switch append.target {
         case .topic(let topicID, let partition):
-            guard let topic = topic(topicID) else { throw BrokerError(.unknownTopic, "no topic with id \(topicID.rawValue)") }
+            guard let topic = topic(topicID), isHere(topic) else { throw BrokerError(.unknownTopic, "no topic with id \(topicID.rawValue)") }
             if partition < 0, topic.partitions.count > 1, case .batch(let range) = append.content {
                 return try appendByKey(append, range, to: topic, id, session, input)
             }
-            if partition < 0, topic.partitions.count > 1, case .message(let message) = append.content, message.producer != nil {
+            // Exchanges choose by the key, whatever the producer: so do they on another shard.
+            if partition < 0, topic.partitions.count > 1, !session.id.isBroker, case .message(let message) = append.content, message.producer != nil {
                 throw BrokerError(.unsupported, "a sequence counts within one partition: name it ('\(topic.name)' has \(topic.partitions.count))")
             }
             let target = try choosePartition(topic, partition, append.content, input)
@@ -172,11 +173,16 @@ extension Broker {
         // Each destination once. What fails at one does not undo the others: the publisher learns that it failed and may repeat.
         var failure: BrokerError?
         var needed: [(Partition, Offset)] = []
+        var elsewhere: [Topic] = []
         for destination in destinations {
             guard let topic = topic(TopicID(rawValue: destination)) else { continue }
             do throws(BrokerError) {
-                if topic.partitions.count > 1, case .batch = append.content {
+                if topic.options.partitions > 1, case .batch = append.content {
                     throw BrokerError(.unsupportedBatch, "whole batches do not go through exchanges to topics with several partitions ('\(topic.name)')")
+                }
+                if !isHere(topic) {
+                    elsewhere.append(topic)
+                    continue
                 }
                 let target = try choosePartition(topic, -1, append.content, input)
                 let (result, _) = try self.append(append.content, to: target, input)
@@ -190,16 +196,22 @@ extension Broker {
                 needed.append((target, result.baseOffset + Int64(result.count)))
             } catch { failure = failure ?? error }
         }
+        for topic in elsewhere {
+            var part = append
+            part.target = .topic(topic.id, partition: -1)
+            ask(topic.owner, .append(part), input, append.answer == .whenReached ? .part(fanout) : nil)
+        }
+        fanout.remaining = elsewhere.count
         if let failure {
-            guard !needed.isEmpty, append.answer == .whenReached else { throw failure }
+            guard !needed.isEmpty || !elsewhere.isEmpty, append.answer == .whenReached else { throw failure }
             fanout.failure = failure
         }
         try finish(fanout, append, needed)
     }
 
     private func resolve(_ exchange: ExchangeID, _ routingKey: RawSpan) -> [UInt32]? {
-        stages.routed &+= 1
-        guard let stopwatch = options.stopwatch, stages.routed % StageHistograms.sampling == 1 else { return routes.resolve(exchange.rawValue, routingKey) }
+        routed &+= 1
+        guard let stopwatch = options.stopwatch, routed % StageHistograms.sampling == 1 else { return routes.resolve(exchange.rawValue, routingKey) }
         let start = stopwatch()
         let found = routes.resolve(exchange.rawValue, routingKey)
         stages.route.record(stopwatch() &- start)
@@ -208,7 +220,7 @@ extension Broker {
 
     private func finish(_ fanout: Fanout, _ append: Append, _ needed: [(Partition, Offset)]) throws(BrokerError) {
         guard append.answer == .whenReached else { return }
-        fanout.remaining = needed.count
+        fanout.remaining += needed.count
         fanout.appended.logs = Int32(needed.count)
         var waits: [(Partition, Log, Offset, Durability)] = []
         for (partition, offset) in needed {

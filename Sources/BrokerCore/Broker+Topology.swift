@@ -60,7 +60,17 @@ extension Broker {
         let topic = install(TopicID(rawValue: nextTopic), name, wanted, isPersistent: true)
         nextTopic += 1
         var records: [CatalogRecord] = [.topic(id: topic.id, name: name, options: wanted)]
-        if wanted.isQueue, topic.keepsCursors, let queue = topic.subscriptions[TopicOptions.queueSubscription] { records.append(describe(record: queue)) }
+        if wanted.isQueue, topic.keepsCursors {
+            if let queue = topic.subscriptions[TopicOptions.queueSubscription] {
+                records.append(describe(record: queue))
+            } else {
+                let id = takeSubscriptionID()
+                let queue = CatalogRecord.subscription(
+                    id: id, topic: topic.id, name: TopicOptions.queueSubscription, mode: .shared, options: SubscriptionOptions(), starts: [.zero])
+                foreignSubscriptions[id] = queue
+                records.append(queue)
+            }
+        }
         record(records)
         return topic
     }
@@ -87,8 +97,8 @@ extension Broker {
 
     /// Puts a topic into the tables, as created or as read from the catalog.
     @discardableResult func install(_ id: TopicID, _ name: String, _ options: TopicOptions, isPersistent: Bool) -> Topic {
-        let topic = Topic(id: id, name: name, options: options, isPersistent: isPersistent)
-        for index in 0..<options.partitions {
+        let topic = Topic(id: id, name: name, options: options, isPersistent: isPersistent, owner: map.owner(of: id))
+        for index in 0..<(isHere(topic) ? options.partitions : 0) {
             let partition = Partition(
                 id: PartitionID(topic: id, index: index), number: nextLog, directory: "\(self.options.directory)/logs/\(id.rawValue)-\(index)",
                 isMemory: options.storage == .memory)
@@ -104,7 +114,9 @@ extension Broker {
 
     /// A queue's own subscription.
     func installQueue(_ topic: Topic) {
-        guard topic.options.isQueue, topic.subscriptions[TopicOptions.queueSubscription] == nil else { return }
+        guard topic.options.isQueue, isHere(topic), topic.subscriptions[TopicOptions.queueSubscription] == nil else { return }
+        // The authority's record of it comes with the topic's.
+        if !isAuthority, topic.keepsCursors { return }
         let queue = install(
             topic, id: takeSubscriptionID(), name: TopicOptions.queueSubscription, mode: .shared, options: SubscriptionOptions(), starts: [.zero],
             isPersistent: topic.keepsCursors)
@@ -116,8 +128,12 @@ extension Broker {
             counters.topics &+= 1
             throw BrokerError(.limitReached, "there are \(topics.count) topics")
         }
-        let topic = install(TopicID(rawValue: nextTopic), "__reply.\(nextTopic)", TopicOptions(storage: .memory, retentionBytes: 64 << 20), isPersistent: false)
-        nextTopic += 1
+        var made: TopicID
+        repeat {
+            made = TopicID(reply: nextReplyTopic, on: shard)
+            nextReplyTopic &+= 1
+        } while topics[made] != nil
+        let topic = install(made, made.replyName, TopicOptions(storage: .memory, retentionBytes: 64 << 20), isPersistent: false)
         session.replyTopics.append(topic.id)
         respond(session.id, id, .topics([describe(topic)]))
     }
@@ -131,12 +147,17 @@ extension Broker {
         if let bytes = change.retentionBytes { topic.options.retentionBytes = bytes }
         if let bytes = change.maxMessageBytes { topic.options.maxMessageBytes = bytes }
         if let subscription = change.subscription { topic.options.subscription = subscription }
+        applyOptions(of: topic)
+        if topic.isPersistent { record([.topic(id: topic.id, name: topic.name, options: topic.options)]) }
+        respondWhenDurable(session, id, .topics([describe(topic)]))
+    }
+
+    /// Open logs learn what has changed.
+    func applyOptions(of topic: Topic) {
         for partition in topic.partitions {
             partition.log?.options = logOptions(topic)
             touch(partition)
         }
-        if topic.isPersistent { record([.topic(id: topic.id, name: topic.name, options: topic.options)]) }
-        respondWhenDurable(session, id, .topics([describe(topic)]))
     }
 
     func deleteTopic(_ name: String, _ id: RequestID, _ session: Session) throws(BrokerError) {
@@ -156,6 +177,7 @@ extension Broker {
         if lastTopic === topic { lastTopic = nil }
         routes.removeBindings(to: .topic(topic.id.rawValue))
         for subscription in topic.sortedSubscriptions + topic.transient { end(subscription, reason) }
+        if !isHere(topic), !foreignSubscriptions.isEmpty { foreignSubscriptions = foreignSubscriptions.filter { $0.value.topic != topic.id } }
         for partition in topic.partitions {
             partition.isDeleted = true
             while let waiter = partition.waits.popAny() { complete(waiter, reason) }
@@ -279,7 +301,7 @@ extension Broker {
 
     /// Who asks by name sees the logs as they are: those not used yet are opened for it.
     func describeTopic(_ name: String, _ id: RequestID, _ session: Session) throws(BrokerError) {
-        let topic = try topic(named: name)
+        let topic = try ownTopic(named: name)
         for partition in topic.partitions {
             // A failure is part of the description.
             do throws(BrokerError) { _ = try openLog(partition) } catch { continue }
@@ -303,7 +325,7 @@ extension Broker {
                     PartitionDescription(index: partition.id.index, start: .zero, flushed: .zero, end: .zero, bytes: 0, segments: 0, fault: text))
             }
         }
-        return TopicDescription(id: topic.id, name: topic.name, options: topic.options, partitions: described)
+        return TopicDescription(id: topic.id, name: topic.name, options: topic.options, partitions: described, owner: Int32(topic.owner))
     }
 
     func describe(_ exchange: NamedExchange) -> ExchangeDescription {

@@ -8,9 +8,12 @@ package import SegmentLog
 ///
 /// It takes requests, completions of the storage and the time; it yields effects. Used on one thread, it never waits except in `init`
 /// and `shutDown`. Its facets: `+Publishing`, `+Consuming`, `+Fetching`, `+Topology`, `+Operating`, `+DeadLetters`, `+Aside`,
-/// `+Dispatching`, `+Persistence`.
+/// `+Dispatching`, `+Persistence`, `+Neighbours`.
 package final class Broker {
     package let options: Options
+    /// Which of the process's shards it is on, and which of them has what.
+    package let shard: Int
+    package let map: PartitionMap
     package internal(set) var counters = BrokerCounters()
     /// What the shard is to do, in order. Drained with `takeEffects`.
     package internal(set) var effects: [Effect] = []
@@ -51,6 +54,7 @@ package final class Broker {
     // Logs
     var partitions: [UInt32: Partition] = [:]
     var nextLog: UInt32 = 4
+    /// Its log is the authority's alone.
     let catalog: Partition
     let cursors: Partition
     let survivors: Partition
@@ -61,6 +65,17 @@ package final class Broker {
     var restoredCursors: [SubscriptionID: [Int32: Cursor]] = [:]
     /// The last stop left everything as it should be.
     package internal(set) var wasStoppedCleanly = true
+
+    // The brokers of the other shards
+    /// What they are to be told, by shard.
+    var mail: [BrokerMail]
+    var asks: [RequestID: Ask] = [:]
+    var nextAsk: UInt64 = 0
+    var sharing: CatalogSharing
+    var requested = CatalogRequests()
+    /// In the catalog, of topics that other shards have.
+    var foreignSubscriptions: [SubscriptionID: CatalogRecord] = [:]
+    var nextReplyTopic: UInt32 = 1
 
     // What operators are told, and the room on the disk
     var notices: [Notice] = []
@@ -79,7 +94,8 @@ package final class Broker {
     var isCursorWriteDue = false
     var isCursorTimerSet = false
     var scratch = ByteBuffer()
-    let stages = StageHistograms()
+    package let stages = StageHistograms()
+    var routed: UInt64 = 0
 
     struct NamedExchange {
         var id: ExchangeID
@@ -104,23 +120,30 @@ package final class Broker {
     }
 
     /// Opens what the directory holds. A damaged log of a topic is quarantined; a damaged catalog stops the start.
-    package init(options: Options, storage: any LogStorage, now: Now) throws(StartError) {
+    package init(options: Options, storage: any LogStorage, now: Now, place: Place = .alone) throws(StartError) {
         self.options = options
         self.storage = storage
         self.now = now
+        shard = place.shard
+        map = place.map
+        mail = [BrokerMail](repeating: BrokerMail(), count: place.map.shards)
+        sharing = CatalogSharing(members: 0, end: .zero)
+        let (cursorsDirectory, survivorsDirectory) = Broker.ownDirectories(of: place.shard, in: options.directory)
         var routeOptions = RouteTable.Options()
         routeOptions.depthLimit = options.limits.routeDepth
         routes = RouteTable(routeOptions)
         catalog = Partition(
             id: PartitionID(topic: TopicID(rawValue: .max), index: 0), number: 0, directory: options.directory + "/__catalog", isMemory: false)
         cursors = Partition(
-            id: PartitionID(topic: TopicID(rawValue: .max), index: 1), number: 1, directory: options.directory + "/__cursors", isMemory: false)
+            id: PartitionID(topic: TopicID(rawValue: .max), index: 1), number: 1, directory: cursorsDirectory, isMemory: false)
         survivors = Partition(
-            id: PartitionID(topic: TopicID(rawValue: .max), index: 2), number: 2, directory: options.directory + "/__aside", isMemory: false)
+            id: PartitionID(topic: TopicID(rawValue: .max), index: 2), number: 2, directory: survivorsDirectory, isMemory: false)
         memorySurvivors = Partition(
-            id: PartitionID(topic: TopicID(rawValue: .max), index: 3), number: 3, directory: options.directory + "/__aside", isMemory: true)
+            id: PartitionID(topic: TopicID(rawValue: .max), index: 3), number: 3, directory: survivorsDirectory, isMemory: true)
         for own in [catalog, cursors, survivors, memorySurvivors] { partitions[own.number] = own }
-        try restore()
+        if map.shards > 1 { for each in 0..<map.shards { open(SessionID(brokerOf: each)) } }
+        try restore(place.catalog)
+        if isAuthority { sharing = CatalogSharing(members: map.shards - 1, end: catalogEnd) }
         timers.insert(.retention, deadline: now.instant.advanced(byNanoseconds: options.retentionCheckMilliseconds * 1_000_000).rawValue)
     }
 
@@ -166,8 +189,8 @@ package final class Broker {
     /// Carries out what a session asks. Ranges in the request lie in `input`, which is only read during the call.
     package func perform(_ request: Request, _ id: RequestID, from session: SessionID, input: RawSpan, now: Now) {
         self.now = now
-        counters.requests &+= 1
         guard let session = self.session(session) else { return }
+        if !session.id.isBroker { counters.requests &+= 1 }
         do throws(BrokerError) {
             if isShuttingDown { throw BrokerError(.shuttingDown, "the broker is shutting down") }
             switch request {
@@ -188,7 +211,7 @@ package final class Broker {
             case .alterTopic(let name, let change): try alterTopic(name, change, id, session)
             case .deleteTopic(let name): try deleteTopic(name, id, session)
             case .describeTopic(let name): try describeTopic(name, id, session)
-            case .listTopics: respondWhenKnown(session, id, .topics(topicsByName.values.sorted { $0.name < $1.name }.map(describe)))
+            case .listTopics: respondWhenKnown(session, id, .topics(topicsByName.values.filter(isHere).sorted { $0.name < $1.name }.map(describe)))
             case .createExchange(let name, let kind): try createExchange(name, kind, id, session)
             case .deleteExchange(let name): try deleteExchange(name, id, session)
             case .bind(let binding): try bind(binding, id, session)
@@ -206,7 +229,7 @@ package final class Broker {
         }
     }
 
-    private func fail(_ request: Request, _ id: RequestID, _ session: Session, _ error: BrokerError) {
+    func fail(_ request: Request, _ id: RequestID, _ session: Session, _ error: BrokerError) {
         if request.isAnswered {
             respond(session.id, id, .failed(error))
             return
@@ -312,7 +335,13 @@ package final class Broker {
         }
         let open = log.watermarks.flushed >= partition.heldThrough ? log.watermarks.end : log.watermarks.flushed
         while let waiter = partition.waits.popWritten(open) { complete(waiter, nil) }
-        while let waiter = partition.waits.popFlushed(log.watermarks.flushed) {
+        var flushed = log.watermarks.flushed
+        if partition === catalog, map.shards > 1 {
+            // A change has happened once all shards have it.
+            tellMembers()
+            flushed = catalogReached
+        }
+        while let waiter = partition.waits.popFlushed(flushed) {
             if let since = waiter.since { stages.durable.record(now.instant.nanoseconds(since: since)) }
             complete(waiter, nil)
         }
@@ -345,7 +374,7 @@ package final class Broker {
             fanout.remaining -= 1
             guard fanout.remaining == 0 else { return }
             if let since = waiter.since, fanout.failure == nil { stages.acknowledge.record(now.instant.nanoseconds(since: since)) }
-            respond(fanout.session, fanout.request, fanout.failure.map { .failed($0) } ?? .appended(fanout.appended))
+            answer(fanout)
         case .answer(let session, let request, let reply): respond(session, request, failure.map { .failed($0) } ?? reply.response)
         case .attach(let consumer, let reply, let request):
             guard !consumer.isGone else { return respond(consumer.session.id, request, .failed(BrokerError(.unknownConsumer, "gone meanwhile"))) }
@@ -362,6 +391,7 @@ package final class Broker {
         case .copied(let job): copied(job, failure)
         case .asideNoted(let job): asideNoted(job, failure)
         case .snapshot(let partition, let before): if failure == nil { trimSnapshot(partition, before) }
+        case .recorded(let member, let through): if failure == nil { mail[member].events.append(.recorded(through: through)) }
         }
     }
 

@@ -4,7 +4,7 @@ internal import SegmentLog
 /// One entry of the catalog's log: an upsert or a removal, so that replaying any part twice changes nothing.
 ///
 ///     version 1 | kind 1 | fields, numbers as zig-zag varints, text as length and UTF-8
-enum CatalogRecord: Equatable {
+enum CatalogRecord: Equatable, Sendable {
     case topic(id: TopicID, name: String, options: TopicOptions)
     case topicDeleted(TopicID)
     case exchange(id: ExchangeID, name: String, kind: ExchangeKind)
@@ -17,6 +17,9 @@ enum CatalogRecord: Equatable {
     case marks(topic: UInt32, exchange: UInt32, subscription: UInt32, producer: Int64)
 
     static let version: UInt8 = 1
+
+    /// The topic of a subscription.
+    var topic: TopicID? { if case .subscription(_, let topic, _, _, _, _) = self { topic } else { nil } }
 
     func encode(into buffer: inout ByteBuffer) {
         buffer.append(CatalogRecord.version)

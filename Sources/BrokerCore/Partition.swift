@@ -83,11 +83,14 @@ final class Topic {
     /// In the catalog; reply topics are not.
     let isPersistent: Bool
     var isDeleted = false
+    /// The shard that has its logs and subscriptions. Elsewhere it has no partitions, and is known by its name and options.
+    let owner: Int
     /// Where messages without a key go in this tick.
     var sticky: Int32 = 0
     var stickyTick: UInt64 = 0
 
-    init(id: TopicID, name: String, options: TopicOptions, isPersistent: Bool) {
+    init(id: TopicID, name: String, options: TopicOptions, isPersistent: Bool, owner: Int) {
+        self.owner = owner
         self.id = id
         self.name = name
         self.options = options

@@ -51,6 +51,8 @@ struct Waiter {
         case asideNoted(AsideJob)
         /// The cursors' or the catalog's snapshot: what lies before is obsolete.
         case snapshot(Partition, before: Offset)
+        /// What a member had to record.
+        case recorded(member: Int, through: Int64)
     }
 
     /// A response that waits; a class, so that waiters stay small.
@@ -72,5 +74,17 @@ final class Fanout {
         self.session = session
         self.request = request
         self.appended = appended
+    }
+
+    /// A log on another shard has it.
+    func add(_ part: Appended) {
+        appended.reached = min(appended.reached, part.reached)
+        appended.logs += part.logs
+        guard appended.count == 0 else { return }
+        appended.topic = part.topic
+        appended.partition = part.partition
+        appended.baseOffset = part.baseOffset
+        appended.count = part.count
+        appended.duplicate = part.duplicate
     }
 }

@@ -60,7 +60,7 @@ extension LogStorage {
     }
 
     /// The whole of a small file; nil when it is larger than `limit`. Whatever fails, the file is closed.
-    func content(of path: String, atMost limit: Int) throws(StorageError) -> [UInt8]? {
+    package func content(of path: String, atMost limit: Int) throws(StorageError) -> [UInt8]? {
         let file = try open(path, .read)
         var content = ByteBuffer()
         var isTooLarge = false
@@ -77,7 +77,7 @@ extension LogStorage {
     }
 
     /// Makes a small file. Whatever fails, the file is closed.
-    func create(_ path: String, _ content: [UInt8], syncs: Bool) throws(StorageError) {
+    package func create(_ path: String, _ content: [UInt8], syncs: Bool) throws(StorageError) {
         let file = try open(path, .create)
         do throws(StorageError) {
             try write(file, content)

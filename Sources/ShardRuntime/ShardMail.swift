@@ -67,11 +67,8 @@ package final class ConnectionCount: Sendable {
 }
 
 extension SessionID {
-    private static let socketBits: UInt64 = 1 << 56 - 1
+    /// The drivers' generations leave the highest eight bits free, and no connection has all others set.
+    init(_ socket: SocketID, on shard: Int) { self.init(place: socket.rawValue, on: shard) }
 
-    /// The drivers' generations leave the highest eight bits free.
-    init(_ socket: SocketID, on shard: Int) { self.init(rawValue: UInt64(shard) << 56 | socket.rawValue & SessionID.socketBits) }
-
-    var shard: Int { Int(rawValue >> 56) }
     var slot: Int { SocketID(rawValue: rawValue).slot }
 }

@@ -9,7 +9,7 @@ package final class BrokerWorkload {
     private let disk: SimulatedDisk
     private let profile: LogWorkload.Profile
     private var random: RandomStream
-    private var broker: Broker?
+    private var broker: BrokerFleet?
     private var options = Broker.Options(directory: "data")
     private var oracle: QueueOracle
     private var report: LogWorkload.Report
@@ -19,6 +19,11 @@ package final class BrokerWorkload {
     private var nextSession: UInt64 = 1
     private var nextMessage: UInt64
     private var sessions: [Session] = []
+    /// How many shards the broker has in each life; one stream decides that and in which order they hear of each other.
+    private var placement: RandomStream
+    private var shards = 1
+    /// Where the sessions of a life are: only between two shards is there an order of what is seen.
+    private var place = 0
     private var queue: TopicID?
     /// What each request was about.
     private var publishes: [RequestID: UInt64] = [:]
@@ -56,6 +61,7 @@ package final class BrokerWorkload {
     private init(_ seed: Seed, _ profile: LogWorkload.Profile) {
         self.profile = profile
         random = seed.stream("broker")
+        placement = seed.stream("shards")
         let trace = Trace()
         trace.keepsLines = profile.keepsTrace
         disk = SimulatedDisk(seed: seed, faults: .crashesOnly(&random), trace: trace)
@@ -84,7 +90,7 @@ package final class BrokerWorkload {
             if broker != nil, try makeTopics() {
                 for _ in 0..<random.within(1...profile.stepsPerLife) where !disk.isDown { try step() }
             }
-            report.setAside += Int(broker?.counters.setAside ?? 0)
+            report.setAside += broker?.brokers.reduce(0) { $0 + Int($1.counters.setAside) } ?? 0
             try end()
         }
         try start()
@@ -94,6 +100,7 @@ package final class BrokerWorkload {
 
     private func start() throws(Violation) {
         disk.heal()
+        shards = placement.within(profile.shards)
         var tries = 0
         while tries < 4, random.chance(0.2) {
             // Power goes while the broker starts.
@@ -102,9 +109,12 @@ package final class BrokerWorkload {
             broker = try makeBroker()
             broker = nil
             disk.crash()
+            // Perhaps with another number, before the last one has settled.
+            shards = placement.within(profile.shards)
         }
         disk.restart()
         broker = try makeBroker()
+        place = placement.below(shards)
         report.recoveries += 1
         sessions = []
         publishes = [:]
@@ -113,8 +123,10 @@ package final class BrokerWorkload {
         oracle.restarted()
     }
 
-    private func makeBroker() throws(Violation) -> Broker? {
-        do throws(StartError) { return try Broker(options: options, storage: disk, now: now) } catch {
+    private func makeBroker() throws(Violation) -> BrokerFleet? {
+        do throws(StartError) {
+            return try BrokerFleet(shards: shards, options: options, disk: disk, now: now, Seed(placement.next()).stream("mail"))
+        } catch {
             if disk.isDown { return nil }
             throw Violation(.falseAlarm, "a broker whose disk nothing damaged does not start: \(error)")
         }
@@ -190,7 +202,7 @@ package final class BrokerWorkload {
     private var now: Now { Now(instant: Instant(nanoseconds: instant), time: Timestamp(milliseconds: wall)) }
 
     private func open() -> Session {
-        let session = Session(id: SessionID(rawValue: nextSession))
+        let session = Session(id: SessionID(place: nextSession, on: place))
         nextSession += 1
         sessions.append(session)
         broker?.open(session.id)
@@ -280,7 +292,7 @@ package final class BrokerWorkload {
         let settle = Settle(
             consumer: ConsumerID(rawValue: 1), partition: 0, first: Offset(offset), last: Offset(offset), outcome: outcome.0, confirm: confirm)
         let id = perform(.settle(settle), session, [])
-        let effects = broker?.effects ?? []
+        let effects = broker?.pending ?? []
         for case .notify(_, _, .settleFailed) in effects { failedSettle = true }
         for case .respond(_, let answered, .failed) in effects where answered == id { failedSettle = true }
         guard !failedSettle, !disk.isDown else { return }

@@ -13,7 +13,10 @@ package final class LogWorkload {
         package var damage = false
         package var sabotage: Sabotage?
         package var keepsTrace = false
-        package init(errors: Bool = false, damage: Bool = false, sabotage: Sabotage? = nil) {
+        /// Between how many shards the topics of a broker are divided, anew in each life.
+        package var shards = 1...1
+        package init(errors: Bool = false, damage: Bool = false, sabotage: Sabotage? = nil, shards: ClosedRange<Int> = 1...1) {
+            self.shards = shards
             self.errors = errors
             self.damage = damage
             self.sabotage = sabotage

@@ -11,6 +11,14 @@ import Testing
         }
     }
 
+    /// Topics and their dead letters on several shards, another number of them in each life.
+    @Test func severalShardsKeepThemAsWell() {
+        for seed in 0..<60 {
+            let report = BrokerWorkload.run(Seed(UInt64(seed)), LogWorkload.Profile(shards: 1...3))
+            #expect(report.violation == nil, "\(report.text)")
+        }
+    }
+
     /// Seeds that once failed, by what they found.
     @Test(arguments: [(1_128, "after a clean stop in a life that delivered nothing new, what an earlier life had delivered came unflagged")])
     func aSeedThatFailedOnceStaysGood(_ seed: Int, _ found: String) {
@@ -21,6 +29,8 @@ import Testing
     @Test func theSameSeedGivesTheSameTrace() {
         for seed in 100..<105 {
             #expect(BrokerWorkload.run(Seed(UInt64(seed))).hash == BrokerWorkload.run(Seed(UInt64(seed))).hash)
+            let several = LogWorkload.Profile(shards: 2...3)
+            #expect(BrokerWorkload.run(Seed(UInt64(seed)), several).hash == BrokerWorkload.run(Seed(UInt64(seed)), several).hash)
         }
     }
 

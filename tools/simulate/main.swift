@@ -10,11 +10,12 @@ import Simulation
 //     simulate log 51 trace            one seed, with the last events before its end
 //     simulate log 0..300 sabotage=skipsSomeFlushes
 //     simulate broker 0..2000          a queue with its consumers, through crashes
+//     simulate broker 0..2000 shards   the same in one to three shards, another number in each life
 //     simulate shard 0..2000           a whole shard with native clients, through crashes and broken connections
 
 let arguments = CommandLine.arguments.dropFirst()
 guard arguments.count >= 2, let kind = arguments.first, let seeds = parseSeeds(arguments.dropFirst().first ?? "") else {
-    print("usage: simulate log|broker|shard SEED|FIRST..LAST [errors] [damage] [trace] [sabotage=NAME]")
+    print("usage: simulate log|broker|shard SEED|FIRST..LAST [errors] [damage] [shards] [trace] [sabotage=NAME]")
     exit(2)
 }
 let words = Set(arguments.dropFirst(2))
@@ -31,6 +32,7 @@ default:
 
 func run(_ workload: (Seed, LogWorkload.Profile) -> LogWorkload.Report) {
     var profile = LogWorkload.Profile(errors: words.contains("errors"), damage: words.contains("damage"), sabotage: sabotage)
+    if words.contains("shards") { profile.shards = 1...3 }
     profile.keepsTrace = words.contains("trace")
     var failed = 0
     var crashes = 0
