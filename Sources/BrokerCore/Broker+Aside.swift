@@ -175,7 +175,7 @@ extension Broker {
                     guard isWhole else { throw .outOfRange }
                     builder.append(
                         key: record.key, value: record.value, headers: record.headers, headerCount: record.headerCount,
-                        timestamp: Timestamp(milliseconds: batch.baseTimestamp.rawValue &+ record.timestampDelta), input: bytes, into: &scratch)
+                        timestamp: batch.timestamp(of: record), input: bytes, into: &scratch)
                 }
                 builder.finish(into: &scratch, baseOffset: first)
                 return (first, last)
@@ -270,10 +270,7 @@ extension Broker {
                 header.lastOffset.rawValue == copy.last
             else { throw .outOfRange }
             let start = outer.slice.range.lowerBound + value.start
-            return BatchView(
-                baseOffset: header.baseOffset, lastOffset: header.lastOffset, baseTimestamp: header.baseTimestamp, recordCount: header.recordCount,
-                isCompressed: header.isCompressed, slice: LogSlice(memory: outer.slice.memory, range: start..<(start + value.count)),
-                records: (start + RecordBatchHeader.byteCount)..<(start + value.count))
+            return BatchView(header, slice: LogSlice(memory: outer.slice.memory, range: start..<(start + value.count)))
         } catch { throw Broker.damaged(store, copy) }
     }
 

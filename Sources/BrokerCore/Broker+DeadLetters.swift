@@ -183,7 +183,7 @@ extension Broker {
         _ move: Move, _ record: Record, _ bytes: RawSpan, _ offset: Offset, _ batch: BatchView, in target: Topic, _ index: Int32
     ) throws(BrokerError) {
         var message = MessageRanges(
-            key: nil, payload: nil, headers: .empty, headerCount: 0, timestamp: Timestamp(milliseconds: batch.baseTimestamp.rawValue &+ record.timestampDelta),
+            key: nil, payload: nil, headers: .empty, headerCount: 0, timestamp: batch.timestamp(of: record),
             producer: nil)
         scratch.clear()
         do throws(ByteError) {

@@ -128,16 +128,26 @@ extension Broker {
         let log = try openLog(topic.partitions[Int(index)])
         var timestamp = Timestamp(milliseconds: -1)
         var offset = log.visibleEnd
-        switch position {
-        case .earliest: offset = log.watermarks.start
-        case .latest: break
-        case .offset(let asked): offset = asked
-        case .time(let time):
-            do throws(LogError) {
-                if let found = try log.offset(at: time), found.0 < log.visibleEnd { (offset, timestamp) = found }
-            } catch { throw BrokerError(error) }
-        }
-        respond(session.id, id, .offset(offset, timestamp))
+        var epoch = log.incarnation
+        do throws(LogError) {
+            switch position {
+            case .earliest: offset = log.watermarks.start
+            case .latest: break
+            case .offset(let asked): offset = asked
+            case .time(let time): if let found = try log.offset(at: time), found.0 < log.visibleEnd { (offset, timestamp) = found }
+            case .maxTimestamp: if let found = try log.latestRecord(below: log.visibleEnd) { (offset, timestamp) = found }
+            }
+            if offset >= log.watermarks.start, offset < log.visibleEnd, let found = try log.epoch(at: offset, below: log.visibleEnd) { epoch = found }
+        } catch { throw BrokerError(error) }
+        respond(session.id, id, .offset(offset, timestamp, epoch: epoch))
+    }
+
+    func endOfEpoch(_ topic: TopicID, _ index: Int32, _ epoch: Int32, _ id: RequestID, _ session: Session) throws(BrokerError) {
+        let log = try openLog(try partition(topic, index))
+        do throws(LogError) {
+            let found = try log.end(ofEpoch: epoch)
+            respond(session.id, id, .epochEnd(epoch: found?.epoch ?? -1, found?.end ?? Offset(-1)))
+        } catch { throw BrokerError(error) }
     }
 
     /// The offset that a start position means in one log.
@@ -150,6 +160,8 @@ extension Broker {
             return max(offset, log.watermarks.start)
         case .time(let time):
             do throws(LogError) { return try log.offset(at: time)?.0 ?? log.watermarks.end } catch { throw BrokerError(error) }
+        case .maxTimestamp:
+            do throws(LogError) { return try log.latestRecord(below: log.visibleEnd)?.0 ?? log.watermarks.end } catch { throw BrokerError(error) }
         }
     }
 }

@@ -30,6 +30,7 @@ extension Broker {
         let topic = try ownTopic(named: topicName)
         if let index, index < 0 || Int(index) >= topic.partitions.count { throw BrokerError(.unknownPartition, "'\(topicName)' has no partition \(index)") }
         var count: Int64 = 0
+        var newStart = Offset.zero
         for partition in topic.partitions where index == nil || partition.id.index == index {
             let log = try openLog(partition)
             if topic.options.isQueue, before == nil {
@@ -41,18 +42,26 @@ extension Broker {
                     changed(lane)
                 }
             } else {
-                let target = min(before ?? log.visibleEnd, log.visibleEnd)
+                var target = log.visibleEnd
+                if let before, before.rawValue >= 0 {
+                    guard index == nil || before <= target else {
+                        throw BrokerError(.offsetOutOfRange, "the log has \(log.watermarks.start) up to \(target)")
+                    }
+                    target = min(before, target)
+                }
                 let start = log.watermarks.start
                 for lane in partition.lanes { dropAside(lane) { $0.last < target.rawValue } }
-                guard target > start else { continue }
-                do throws(LogError) { try log.trim(before: target) } catch { throw BrokerError(error) }
-                count += log.watermarks.start - start
-                for lane in partition.lanes { loseBelowStart(lane, log.watermarks.start) }
+                if target > start {
+                    do throws(LogError) { try log.trim(before: target) } catch { throw BrokerError(error) }
+                    count += log.watermarks.start - start
+                    for lane in partition.lanes { loseBelowStart(lane, log.watermarks.start) }
+                }
             }
+            newStart = log.watermarks.start
             touch(partition)
         }
         counters.purged &+= UInt64(max(0, count))
-        respond(session.id, id, .count(count))
+        respond(session.id, id, .purged(count, start: newStart))
     }
 
     // MARK: Retention

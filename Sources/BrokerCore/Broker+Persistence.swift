@@ -197,6 +197,15 @@ extension Broker {
         if let age = topic.options.retentionMilliseconds { log.retentionMilliseconds = age }
         if let bytes = topic.options.retentionBytes { log.retentionBytes = bytes }
         if let bytes = topic.options.maxMessageBytes { log.maxMessageBytes = bytes }
+        if let interval = topic.options.flushIntervalMilliseconds { log.flushIntervalMilliseconds = interval }
+        if let type = topic.options.timestampType { log.timestampType = type }
+        if let most = topic.options.timestampBeforeMaxMilliseconds { log.timestampBeforeMaxMilliseconds = most }
+        if let most = topic.options.timestampAfterMaxMilliseconds { log.timestampAfterMaxMilliseconds = most }
+        if let cleanup = topic.options.cleanup { log.cleanup = cleanup }
+        if let age = topic.options.deleteRetentionMilliseconds { log.compaction.deleteRetentionMilliseconds = age }
+        if let lag = topic.options.minCompactionLagMilliseconds { log.compaction.minLagMilliseconds = lag }
+        if let lag = topic.options.maxCompactionLagMilliseconds { log.compaction.maxLagMilliseconds = lag }
+        if let ratio = topic.options.minCleanableDirtyRatio { log.compaction.minDirtyRatio = ratio }
         return log
     }
 
@@ -344,6 +353,7 @@ extension Broker {
             nextTopic = max(nextTopic, id.rawValue + 1)
             if let existing = topics[id] {
                 existing.options = options
+                addPartitions(existing)
                 if !isRestoring { applyOptions(of: existing) }
             } else {
                 install(id, name, options, isPersistent: true)

@@ -123,7 +123,7 @@ extension Broker {
         do throws(ByteError) {
             var reader = try RecordReader(batch, records: RecordBatchHeader.byteCount..<batch.byteCount)
             while let record = try reader.next() {
-                let timestamp = Timestamp(milliseconds: header.baseTimestamp.rawValue &+ record.timestampDelta)
+                let timestamp = header.timestamp(of: record)
                 messages.append(
                     (
                         MessageRanges(
@@ -266,6 +266,8 @@ extension BrokerError {
         switch error {
         case .corruptBatch(let what): self.init(.corruptBatch, "the batch is damaged: \(what)")
         case .unsupportedBatch(let what): self.init(.unsupportedBatch, "not stored here: \(what)")
+        case .invalidRecord(let what): self.init(.invalidRecord, what)
+        case .invalidTimestamp(let what): self.init(.invalidTimestamp, what)
         case .tooLarge(let bytes, let limit): self.init(.messageTooLarge, "\(bytes) bytes where the topic takes \(limit)")
         case .offsetOutOfRange(let start, let end): self.init(.offsetOutOfRange, "the log has \(start) up to \(end)")
         case .outOfOrderSequence(let expected, let got): self.init(.outOfOrderSequence, "sequence \(got) where \(expected) follows")

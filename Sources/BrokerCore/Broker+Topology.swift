@@ -75,37 +75,10 @@ extension Broker {
         return topic
     }
 
-    private func check(_ wanted: TopicOptions) throws(BrokerError) {
-        guard wanted.partitions >= 1 else { throw BrokerError(.invalidRequest, "a topic has at least one partition") }
-        guard wanted.partitions <= Int32(options.limits.partitionsPerTopic) else {
-            counters.partitionsPerTopic &+= 1
-            throw BrokerError(.limitReached, "a topic has at most \(options.limits.partitionsPerTopic) partitions")
-        }
-        if wanted.isQueue, wanted.partitions > 1 { throw BrokerError(.invalidRequest, "a queue has one partition") }
-        if let bytes = wanted.segmentBytes, bytes < 4_096 || bytes > 1 << 30 {
-            throw BrokerError(.invalidRequest, "segments have 4 KiB to 1 GiB, not \(bytes) bytes")
-        }
-        try check(maxMessageBytes: wanted.maxMessageBytes)
-        if let name = wanted.subscription.deadLetterTopic { try validate(name) }
-    }
-
-    private func check(maxMessageBytes bytes: Int?) throws(BrokerError) {
-        if let bytes, bytes < 1 || bytes > options.limits.frameBytes {
-            throw BrokerError(.invalidRequest, "messages have 1 to \(options.limits.frameBytes) bytes, not \(bytes)")
-        }
-    }
-
     /// Puts a topic into the tables, as created or as read from the catalog.
     @discardableResult func install(_ id: TopicID, _ name: String, _ options: TopicOptions, isPersistent: Bool) -> Topic {
         let topic = Topic(id: id, name: name, options: options, isPersistent: isPersistent, owner: map.owner(of: id))
-        for index in 0..<(isHere(topic) ? options.partitions : 0) {
-            let partition = Partition(
-                id: PartitionID(topic: id, index: index), number: nextLog, directory: "\(self.options.directory)/logs/\(id.rawValue)-\(index)",
-                isMemory: options.storage == .memory)
-            nextLog += 1
-            partitions[partition.number] = partition
-            topic.partitions.append(partition)
-        }
+        addPartitions(topic)
         topics[id] = topic
         topicsByName[name] = topic
         if !isRestoring { installQueue(topic) }
@@ -136,28 +109,6 @@ extension Broker {
         let topic = install(made, made.replyName, TopicOptions(storage: .memory, retentionBytes: 64 << 20), isPersistent: false)
         session.replyTopics.append(topic.id)
         respond(session.id, id, .topics([describe(topic)]))
-    }
-
-    func alterTopic(_ name: String, _ change: TopicChange, _ id: RequestID, _ session: Session) throws(BrokerError) {
-        let topic = try topic(named: name)
-        try check(maxMessageBytes: change.maxMessageBytes)
-        if let name = change.subscription?.deadLetterTopic { try validate(name) }
-        if let durability = change.durability { topic.options.durability = durability }
-        if let age = change.retentionMilliseconds { topic.options.retentionMilliseconds = age }
-        if let bytes = change.retentionBytes { topic.options.retentionBytes = bytes }
-        if let bytes = change.maxMessageBytes { topic.options.maxMessageBytes = bytes }
-        if let subscription = change.subscription { topic.options.subscription = subscription }
-        applyOptions(of: topic)
-        if topic.isPersistent { record([.topic(id: topic.id, name: topic.name, options: topic.options)]) }
-        respondWhenDurable(session, id, .topics([describe(topic)]))
-    }
-
-    /// Open logs learn what has changed.
-    func applyOptions(of topic: Topic) {
-        for partition in topic.partitions {
-            partition.log?.options = logOptions(topic)
-            touch(partition)
-        }
     }
 
     func deleteTopic(_ name: String, _ id: RequestID, _ session: Session) throws(BrokerError) {
@@ -319,7 +270,7 @@ extension Broker {
                 described.append(
                     PartitionDescription(
                         index: partition.id.index, start: log.watermarks.start, flushed: log.watermarks.flushed, end: log.watermarks.end, bytes: log.bytes,
-                        segments: Int32(log.segmentCount), fault: text))
+                        segments: Int32(log.segmentCount), fault: text, epoch: log.incarnation, visibleEnd: log.visibleEnd))
             } else {
                 described.append(
                     PartitionDescription(index: partition.id.index, start: .zero, flushed: .zero, end: .zero, bytes: 0, segments: 0, fault: text))

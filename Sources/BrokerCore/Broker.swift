@@ -198,6 +198,7 @@ package final class Broker {
             case .startProducer(let producer, let epoch): try startProducer(producer, epoch, id, session)
             case .fetch(let fetch): self.fetch(fetch, id, session)
             case .findOffset(let topic, let partition, let position): try findOffset(topic, partition, position, id, session)
+            case .endOfEpoch(let topic, let partition, let epoch): try endOfEpoch(topic, partition, epoch, id, session)
             case .subscribe(let subscribe): try self.subscribe(subscribe, id, session)
             case .unsubscribe(let consumer): try unsubscribe(consumer, id, session)
             case .credit(let consumer, let messages, let bytes): addCredit(consumer, messages, bytes, session)

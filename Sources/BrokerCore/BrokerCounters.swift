@@ -37,6 +37,7 @@ package struct BrokerCounters: Sendable, Equatable {
     package var parkedFetches: UInt64 = 0
     package var topics: UInt64 = 0
     package var partitionsPerTopic: UInt64 = 0
+    package var annotations: UInt64 = 0
     package var exchanges: UInt64 = 0
     package var bindings: UInt64 = 0
     package var subscriptions: UInt64 = 0
@@ -53,7 +54,7 @@ package struct BrokerCounters: Sendable, Equatable {
     var limits: [(String, UInt64)] {
         [
             ("consumers_per_session", consumersPerSession), ("unsettled_per_consumer", unsettledPerConsumer), ("parked_fetches", parkedFetches),
-            ("topics", topics), ("partitions_per_topic", partitionsPerTopic), ("exchanges", exchanges), ("bindings", bindings),
+            ("topics", topics), ("partitions_per_topic", partitionsPerTopic), ("annotations", annotations), ("exchanges", exchanges), ("bindings", bindings),
             ("subscriptions", subscriptions), ("producers", producers), ("name_bytes", nameBytes), ("routing_key_bytes", routingKeyBytes),
             ("route_depth", routeDepth), ("settled_ranges", settledRanges), ("set_aside", setAsideLimit),
         ]

@@ -27,6 +27,7 @@ extension Limits {
         count("parked_fetches", &parkedFetches, most: 10_000_000)
         count("topics", &topics, most: 10_000_000)
         count("partitions_per_topic", &partitionsPerTopic, most: 100_000)
+        count("annotations", &annotations, most: 10_000)
         count("exchanges", &exchanges, most: 10_000_000)
         count("bindings", &bindings, most: 100_000_000)
         count("subscriptions", &subscriptions, most: 100_000_000)

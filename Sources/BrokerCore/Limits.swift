@@ -25,6 +25,8 @@ package struct Limits: Sendable, Equatable {
     package var parkedFetches = 65_536
     package var topics = 20_000
     package var partitionsPerTopic = 1_024
+    /// Settings without effect that one topic keeps.
+    package var annotations = 128
     package var exchanges = 10_000
     package var bindings = 100_000
     package var subscriptions = 100_000

@@ -10,7 +10,10 @@ package enum Request: Sendable {
 
     // Reading without a subscription
     case fetch(Fetch)
+    /// Answers `.offset`.
     case findOffset(topic: String, partition: Int32, position: StartPosition)
+    /// Answers `.epochEnd`: how far a reader that last saw this epoch agrees with the log (Kafka's OffsetForLeaderEpoch).
+    case endOfEpoch(TopicID, partition: Int32, epoch: Int32)
 
     // Consuming
     case subscribe(Subscribe)
@@ -45,7 +48,7 @@ package enum Request: Sendable {
 
     // Operating
     case listSubscriptions(topic: String)
-    /// Drops what a queue (or a log up to `before`, where given) holds; answers `.count`.
+    /// Drops what a queue (or a log up to `before`, where given; -1: everything that consumers may see) holds; answers `.purged`.
     case purge(topic: String, partition: Int32?, before: Offset?)
     /// Moves dead letters back to where they came from; answers `.count`.
     case redrive(topic: String, limit: Int64)
@@ -179,6 +182,8 @@ package enum StartPosition: Equatable, Sendable {
     case offset(Offset)
     /// The first record at or after this time.
     case time(Timestamp)
+    /// The record with the latest timestamp.
+    case maxTimestamp
 }
 
 package struct Subscribe: Sendable {

@@ -6,7 +6,10 @@ package enum Response: Sendable {
     case producer(id: Int64, epoch: Int16)
     /// The parts of the fetch, in its order.
     case fetched([Fetched])
-    case offset(Offset, Timestamp)
+    /// `epoch` is that of the batch with the offset; at the log's end the log's own.
+    case offset(Offset, Timestamp, epoch: Int32)
+    /// The newest epoch that is not above the one asked for, and where it ends; -1 and -1 where the log knows none.
+    case epochEnd(epoch: Int32, Offset)
     case subscribed(SubscriptionID, active: Bool)
     case topics([TopicDescription])
     case exchanges([ExchangeDescription])
@@ -14,6 +17,8 @@ package enum Response: Sendable {
     case statistics([Statistic])
     case count(Int64)
     case group(GroupResponse)
+    /// How many records went, and where the log starts now (of the last partition, where several were asked for).
+    case purged(Int64, start: Offset)
     case done
     case failed(BrokerError)
 }
@@ -87,7 +92,13 @@ package struct PartitionDescription: Sendable {
     package var segments: Int32
     /// Why the log takes no more writes; nil when it does.
     package var fault: String?
-    package init(index: Int32, start: Offset, flushed: Offset, end: Offset, bytes: Int64, segments: Int32, fault: String?) {
+    /// The leader epoch that new batches get; -1 while the log is not opened.
+    package var epoch: Int32
+    /// The end of what consumers may see.
+    package var visibleEnd: Offset
+    package init(
+        index: Int32, start: Offset, flushed: Offset, end: Offset, bytes: Int64, segments: Int32, fault: String?, epoch: Int32 = -1, visibleEnd: Offset = .zero
+    ) {
         self.index = index
         self.start = start
         self.flushed = flushed
@@ -95,6 +106,8 @@ package struct PartitionDescription: Sendable {
         self.bytes = bytes
         self.segments = segments
         self.fault = fault
+        self.epoch = epoch
+        self.visibleEnd = visibleEnd
     }
 }
 
@@ -199,6 +212,11 @@ package struct BrokerError: Error, Equatable, Sendable, CustomStringConvertible 
         case groupSubscribedToTopic = 33
         case groupFull = 34
         case offsetMetadataTooLarge = 35
+
+        /// A record that this topic does not take: without key where records are compacted by key.
+        case invalidRecord = 36
+        /// A record's time is too far from the broker's.
+        case invalidTimestamp = 37
     }
 
     package init(_ code: Code, _ text: String) {

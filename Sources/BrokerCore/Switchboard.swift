@@ -99,6 +99,7 @@ package final class Switchboard {
             // Through an exchange: routes are here, and the broker asks the owners.
             if case .topic(let topic, _) = append.target { return owner(topic) } else { return .here }
         case .fetch(let fetch): return route(fetch)
+        case .endOfEpoch(let topic, _, _): return owner(topic)
         case .findOffset(let topic, _, _), .seek(let topic, _, _), .deleteSubscription(let topic, _), .describeTopic(let topic), .listSubscriptions(let topic),
             .purge(let topic, _, _), .redrive(let topic, _):
             return owner(topic)

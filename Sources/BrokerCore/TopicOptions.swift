@@ -18,9 +18,31 @@ package struct TopicOptions: Equatable, Sendable {
     package var subscription: SubscriptionOptions
     /// A queue: one partition, kept until acknowledged, with the shared subscription `TopicOptions.queueSubscription`.
     package var isQueue: Bool
+    /// What becomes of old records: forgotten, replaced by newer ones of their key, or both. nil: forgotten.
+    package var cleanup: Cleanup?
+    /// Whose time stands in the records. nil: the producer's.
+    package var timestampType: TimestampType?
+    /// Kept and shown, without effect: there is one replica.
+    package var minInsyncReplicas: Int32?
+    /// Under compaction: how long a record without value stays behind to say that its key is gone.
+    package var deleteRetentionMilliseconds: Int64?
+    /// Under compaction: how old a record is at least before a newer one may replace it, and at most before that is looked for.
+    package var minCompactionLagMilliseconds: Int64?
+    package var maxCompactionLagMilliseconds: Int64?
+    /// Under compaction: which share of the log may be uncompacted before it is compacted again, 0 to 1.
+    package var minCleanableDirtyRatio: Double?
+    /// How far before and after the broker's time the producer's may lie.
+    package var timestampBeforeMaxMilliseconds: Int64?
+    package var timestampAfterMaxMilliseconds: Int64?
+    /// Under the durability `interval`: how much time a power cut may take.
+    package var flushIntervalMilliseconds: Int64?
+    /// Settings of other brokers that have no effect here, kept to be shown to who set them.
+    package var annotations: [String: String] = [:]
 
     package enum Storage: UInt8, Sendable { case disk = 0, memory = 1 }
 
+    /// Bytes of one annotation, name and value.
+    package static let annotationBytesMax = 1_024
     package static let queueSubscription = "queue"
 
     package init(
@@ -45,25 +67,6 @@ package struct TopicOptions: Equatable, Sendable {
         _ subscription: SubscriptionOptions = SubscriptionOptions(), durability: Durability? = nil, storage: Storage = .disk
     ) -> TopicOptions {
         TopicOptions(storage: storage, durability: durability, untilAcknowledged: true, subscription: subscription, isQueue: true)
-    }
-}
-
-/// What `alterTopic` may change on a living topic; nil leaves as it is.
-package struct TopicChange: Equatable, Sendable {
-    package var durability: Durability?
-    package var retentionMilliseconds: Int64?
-    package var retentionBytes: Int64?
-    package var maxMessageBytes: Int?
-    package var subscription: SubscriptionOptions?
-    package init(
-        durability: Durability? = nil, retentionMilliseconds: Int64? = nil, retentionBytes: Int64? = nil, maxMessageBytes: Int? = nil,
-        subscription: SubscriptionOptions? = nil
-    ) {
-        self.durability = durability
-        self.retentionMilliseconds = retentionMilliseconds
-        self.retentionBytes = retentionBytes
-        self.maxMessageBytes = maxMessageBytes
-        self.subscription = subscription
     }
 }
 

@@ -39,6 +39,8 @@ package struct ErrorCode: RawRepresentable, Hashable, Sendable, CustomStringConv
     package static let groupSubscribedToTopic = ErrorCode(rawValue: 33)
     package static let groupFull = ErrorCode(rawValue: 34)
     package static let offsetMetadataTooLarge = ErrorCode(rawValue: 35)
+    package static let invalidRecord = ErrorCode(rawValue: 36)
+    package static let invalidTimestamp = ErrorCode(rawValue: 37)
 
     /// The connection does not begin with a HELLO that says the magic bytes.
     package static let notNative = ErrorCode(rawValue: 100)
@@ -64,6 +66,7 @@ package struct ErrorCode: RawRepresentable, Hashable, Sendable, CustomStringConv
         (.fencedInstance, "fencedInstance"), (.inconsistentProtocol, "inconsistentProtocol"), (.invalidSessionTimeout, "invalidSessionTimeout"),
         (.groupNotEmpty, "groupNotEmpty"), (.groupNotFound, "groupNotFound"), (.groupSubscribedToTopic, "groupSubscribedToTopic"),
         (.groupFull, "groupFull"), (.offsetMetadataTooLarge, "offsetMetadataTooLarge"),
+        (.invalidRecord, "invalidRecord"), (.invalidTimestamp, "invalidTimestamp"),
         (.notNative, "notNative"), (.unsupportedVersion, "unsupportedVersion"), (.malformedFrame, "malformedFrame"),
         (.frameTooLarge, "frameTooLarge"), (.unknownFrame, "unknownFrame"), (.unexpectedFrame, "unexpectedFrame"),
         (.handshakeTimeout, "handshakeTimeout"),

@@ -56,7 +56,7 @@ public struct Refusal: Error, Equatable, Sendable {
         case invalidRequest, invalidName, unknownTopic, unknownPartition, unknownExchange, unknownSubscription, unknownConsumer
         case alreadyExists, conflict, inUse, corruptBatch, unsupportedBatch, messageTooLarge, offsetOutOfRange
         case outOfOrderSequence, producerFenced, notInFlight, limitReached, notPermitted, storageFailed
-        case unsupported, shuttingDown, unroutable, timedOut
+        case unsupported, shuttingDown, unroutable, timedOut, invalidRecord, invalidTimestamp
         case other(UInt16)
     }
 
@@ -68,7 +68,8 @@ public struct Refusal: Error, Equatable, Sendable {
     init(number: UInt16, text: String) {
         let known = Refusal.codes
         let index = Int(number) - 1
-        self.init(code: known.indices.contains(index) ? known[index] : .other(number), text: text)
+        let later: [UInt16: Code] = [36: .invalidRecord, 37: .invalidTimestamp]
+        self.init(code: known.indices.contains(index) ? known[index] : later[number] ?? .other(number), text: text)
     }
 
     /// In the order of their numbers on the wire, from 1 on.

@@ -9,10 +9,11 @@ extension Log {
     static let stagingBytes = 64 << 10
 
     /// Checks one whole record batch (length, magic, CRC, counts, producer sequence), gives it the next offsets and takes it.
-    /// `batch` is only read during the call. The records themselves are not looked at; see `RecordReader`.
+    /// `batch` is only read during the call.
     package func append(batch: RawSpan, now: Now) throws(LogError) -> AppendResult {
         try checkWritable()
-        let header = try RecordBatchHeader(checking: batch, limit: options.maxMessageBytes)
+        var header = try RecordBatchHeader(checking: batch, limit: options.maxMessageBytes)
+        try check(recordsOf: header, in: batch, now: now)
         let count = header.recordCount
         if header.producerID >= 0,
             let known = try judge(id: header.producerID, epoch: header.producerEpoch, sequence: header.baseSequence, count: count)
@@ -29,9 +30,14 @@ extension Log {
         staging.append(big: base.rawValue)
         staging.append(big: header.batchLength)
         staging.append(big: incarnation)
+        var copied = RecordBatchHeader.patchedByteCount
+        if options.timestampType == .append {
+            header.stamp(with: now.time, batch, into: &staging)
+            copied = RecordBatchHeader.stampedByteCount
+        }
         segment.note(header, baseOffset: base, position: position, bytes: batch.byteCount, indexInterval: options.indexIntervalBytes)
         watermarks.end = segment.next
-        let rest = batch.extracting(RecordBatchHeader.patchedByteCount..<batch.byteCount)
+        let rest = batch.extracting(copied..<batch.byteCount)
         if batch.byteCount >= Self.directBytes {
             try writeStaged(then: rest.region)
         } else {
@@ -46,6 +52,8 @@ extension Log {
     package func append(_ message: MessageParts, input: RawSpan, now: Now) throws(LogError) -> AppendResult {
         try checkWritable()
         try check(message, input: input)
+        try check(key: message.key, of: 0)
+        if let timestamp = message.timestamp { try check(timestamp, now: now) }
         if message.producerID >= 0,
             let known = try judge(id: message.producerID, epoch: message.producerEpoch, sequence: message.sequence, count: 1)
         {
@@ -57,14 +65,17 @@ extension Log {
         if let builder = open?.builder, !joins(message, builder) { closeOpenBatch() }
         _ = try makeRoom(bound, records: 1, now: now)
         if open == nil {
-            let builder = RecordBatchBuilder(
+            var builder = RecordBatchBuilder(
                 into: &staging, producerID: message.producerID, producerEpoch: message.producerEpoch, baseSequence: message.sequence)
+            builder.isStamped = options.timestampType == .append
             open = OpenBatch(builder: builder, base: watermarks.end)
         }
         let offset = watermarks.end
+        // A batch holds the messages of one tick, so that one time is right for all of them.
+        let timestamp = open?.builder.isStamped == true ? now.time : message.timestamp ?? now.time
         open?.builder.append(
             key: message.key, value: message.payload, headers: message.headers, headerCount: message.headerCount,
-            timestamp: message.timestamp ?? now.time, input: input, into: &staging)
+            timestamp: timestamp, input: input, into: &staging)
         watermarks.end = offset.next
         if message.producerID >= 0 {
             producers.record(id: message.producerID, epoch: message.producerEpoch, first: message.sequence, count: 1, base: offset)

@@ -34,6 +34,8 @@ struct BackgroundWork {
     var sealing: Segment?
     var isCheckpointing = false
     var isCheckpointDirty = false
+    /// The checkpoint on the disk says that the log is in use.
+    var wroteCheckpoint = false
     var lastCheckpoint = Instant(rawValue: 0)
     /// Segments that retention dropped, whose files wait for a checkpoint that no longer knows them.
     var dropped: [Segment] = []
@@ -234,6 +236,7 @@ extension Log {
         background.lastCheckpoint = now.instant
         background.isCheckpointDirty = false
         background.isCheckpointing = true
+        background.wroteCheckpoint = true
         background.droppedByCheckpoint = background.dropped.count
         start(.replace(path: path(LogFiles.checkpoint), content: checkpoint(isClean: false).encoded()), .checkpoint)
     }

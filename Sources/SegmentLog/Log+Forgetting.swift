@@ -8,15 +8,15 @@ extension Log {
     package func applyRetention(floor: Offset?, now: Now) {
         guard fault == nil, !isClosed else { return }
         if now.time > lastTime { lastTime = now.time }
-        if options.retentionMilliseconds >= 0, let segment = active, segment.end > 0, isExpired(segment) { try? roll() }
+        if options.cleanup.deletes, options.retentionMilliseconds >= 0, let segment = active, segment.end > 0, isExpired(segment) { try? roll() }
         var total = bytes
         var count = 0
         while count < segments.count - 1 {
             let segment = segments[count]
             // What is on its way to the disk stays until it is there.
             guard storage.isVolatile || segment.durable == segment.end, background.sealing !== segment else { break }
-            let isOld = options.retentionMilliseconds >= 0 && isExpired(segment)
-            let isSurplus = options.retentionBytes >= 0 && total - Int64(segment.end) >= options.retentionBytes
+            let isOld = options.cleanup.deletes && options.retentionMilliseconds >= 0 && isExpired(segment)
+            let isSurplus = options.cleanup.deletes && options.retentionBytes >= 0 && total - Int64(segment.end) >= options.retentionBytes
             let isSettled = floor.map { segments[count + 1].base <= $0 } ?? false
             guard isOld || isSurplus || isSettled else { break }
             total -= Int64(segment.end)
@@ -101,8 +101,8 @@ extension Log {
         if let fault { throw .storage(fault) }
         if storage.isVolatile { return }
         if let preparation = toPrepare {
-            // Opened and never appended to: after a clean stop everything stands as it was.
-            guard preparation.cuts else { return }
+            // Opened and never appended to: after a clean stop everything stands as it was, but for a start that moved up.
+            guard preparation.cuts || background.isCheckpointDirty || background.wroteCheckpoint else { return }
             try prepareForAppend()
         }
         guard let segment = active else { return }

@@ -36,12 +36,8 @@ extension Log {
     /// The one batch that contains `offset` (or the next one, where compaction left a hole), below `limit`.
     package func batch(at offset: Offset, below limit: Offset) throws(LogError) -> BatchView? {
         guard let found = try find(offset, below: limit) else { return nil }
-        let header = found.header
-        let end = found.position &+ header.totalByteCount
-        return BatchView(
-            baseOffset: header.baseOffset, lastOffset: header.lastOffset, baseTimestamp: header.baseTimestamp, recordCount: header.recordCount,
-            isCompressed: header.isCompressed, slice: LogSlice(memory: found.memory, range: found.position..<end),
-            records: found.position &+ RecordBatchHeader.byteCount..<end)
+        let end = found.position &+ found.header.totalByteCount
+        return BatchView(found.header, slice: LogSlice(memory: found.memory, range: found.position..<end))
     }
 
     /// Checks the whole batch. Whoever hands out parts of it does this before: the checksum does not go with them.
@@ -107,7 +103,7 @@ extension Log {
         do throws(ByteError) {
             var reader = try RecordReader(batch, records: RecordBatchHeader.byteCount..<batch.byteCount)
             while let record = try reader.next() {
-                let timestamp = Timestamp(milliseconds: header.baseTimestamp.rawValue &+ record.timestampDelta)
+                let timestamp = header.timestamp(of: record)
                 let offset = header.baseOffset + Int64(record.offsetDelta)
                 if timestamp >= time, offset >= watermarks.start, offset <= header.lastOffset { return (offset, timestamp) }
             }
@@ -171,7 +167,7 @@ extension Log {
     }
 
     /// The segment's bytes and its indexes, mapped and loaded when they are first needed.
-    private func memory(of segment: Segment) throws(LogError) -> SegmentMemory {
+    func memory(of segment: Segment) throws(LogError) -> SegmentMemory {
         if let memory = segment.memory, memory.count >= segment.end, segment.indexes != nil {
             if segment.isSealed, segment !== mapped.last { noteMapped(segment) }
             return memory

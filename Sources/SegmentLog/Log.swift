@@ -20,6 +20,23 @@ package final class Log {
         package var flushIntervalMilliseconds: Int64 = 1_000
         package var maxMessageBytes = 1 << 20
         package var indexIntervalBytes = 4_096
+        /// Whether the records of a batch are counted before it is stored. Tests store what older versions took.
+        package var countsRecords = true
+        package var timestampType = TimestampType.create
+        /// How far before and after the broker's time a record's may lie, where producers give it.
+        package var timestampBeforeMaxMilliseconds = Int64.max
+        package var timestampAfterMaxMilliseconds = Int64.max
+        package var cleanup = Cleanup.delete
+        package var compaction = Compaction()
+        package init() {}
+    }
+
+    /// When and how a compacted log replaces older records by newer ones of their key.
+    package struct Compaction: Sendable, Equatable {
+        package var deleteRetentionMilliseconds: Int64 = 24 * 3_600_000
+        package var minLagMilliseconds: Int64 = 0
+        package var maxLagMilliseconds = Int64.max
+        package var minDirtyRatio = 0.5
         package init() {}
     }
 
@@ -124,6 +141,9 @@ package enum LogError: Error, Sendable {
     case corruptBatch(String)
     /// Well formed, but of a kind that is not stored: message format 0 or 1, control batches from clients.
     case unsupportedBatch(String)
+    /// A record that this log does not take: without key where records are compacted by key.
+    case invalidRecord(String)
+    case invalidTimestamp(String)
     case tooLarge(bytes: Int, limit: Int)
     case offsetOutOfRange(start: Offset, end: Offset)
     case outOfOrderSequence(expected: Int32, got: Int32)

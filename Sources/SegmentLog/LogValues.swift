@@ -54,26 +54,23 @@ package struct ReadResult {
 
 /// One stored batch: its decoded header, and where it lies.
 package struct BatchView {
-    package var baseOffset: Offset
-    package var lastOffset: Offset
-    package var baseTimestamp: Timestamp
-    package var recordCount: Int32
-    package var isCompressed: Bool
+    package var header: RecordBatchHeader
     /// The whole batch, header included.
     package var slice: LogSlice
-    /// The records without the header, in the segment's memory.
-    package var records: Range<Int>
-    package init(
-        baseOffset: Offset, lastOffset: Offset, baseTimestamp: Timestamp, recordCount: Int32, isCompressed: Bool, slice: LogSlice, records: Range<Int>
-    ) {
-        self.baseOffset = baseOffset
-        self.lastOffset = lastOffset
-        self.baseTimestamp = baseTimestamp
-        self.recordCount = recordCount
-        self.isCompressed = isCompressed
+
+    package init(_ header: RecordBatchHeader, slice: LogSlice) {
+        self.header = header
         self.slice = slice
-        self.records = records
     }
+
+    package var baseOffset: Offset { header.baseOffset }
+    package var lastOffset: Offset { header.lastOffset }
+    package var baseTimestamp: Timestamp { header.baseTimestamp }
+    package var recordCount: Int32 { header.recordCount }
+    package var isCompressed: Bool { header.isCompressed }
+    /// The records without the header, in the segment's memory.
+    package var records: Range<Int> { slice.range.lowerBound &+ RecordBatchHeader.byteCount..<slice.range.upperBound }
+    package func timestamp(of record: Record) -> Timestamp { header.timestamp(of: record) }
 }
 
 /// What opening a log found and did.

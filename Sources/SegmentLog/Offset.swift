@@ -79,3 +79,23 @@ package enum Durability: UInt8, Comparable, Sendable, CaseIterable {
         self = found
     }
 }
+
+/// Whose time stands in a log's records.
+package enum TimestampType: UInt8, Sendable, CaseIterable {
+    /// The producer's.
+    case create = 0
+    /// The broker's: one for each batch, its latest.
+    case append = 1
+}
+
+/// What becomes of a log's old records.
+package enum Cleanup: UInt8, Sendable, CaseIterable {
+    /// Whole segments are forgotten, by age and size.
+    case delete = 0
+    /// A record goes when a newer one has its key.
+    case compact = 1
+    case both = 2
+
+    package var deletes: Bool { self != .compact }
+    package var compacts: Bool { self != .delete }
+}

@@ -11,6 +11,8 @@ package struct RecordBatchBuilder: Sendable {
     package let producerID: Int64
     package let producerEpoch: Int16
     package let baseSequence: Int32
+    /// The broker's time stands for that of every record.
+    package var isStamped = false
     private var baseTimestamp = Timestamp(milliseconds: 0)
     package private(set) var maxTimestamp = Timestamp(milliseconds: -1)
 
@@ -91,6 +93,7 @@ package struct RecordBatchBuilder: Sendable {
             baseOffset: baseOffset, batchLength: Int32(truncatingIfNeeded: buffer.count &- start &- RecordBatchHeader.lengthOverhead),
             leaderEpoch: leaderEpoch, lastOffsetDelta: count &- 1, baseTimestamp: baseTimestamp, maxTimestamp: maxTimestamp,
             producerID: producerID, producerEpoch: producerEpoch, baseSequence: baseSequence, recordCount: count)
+        if isStamped { header.attributes |= RecordBatchHeader.stampedBit }
         buffer.patch(big: header.baseOffset.rawValue, at: start)
         buffer.patch(big: header.batchLength, at: start + 8)
         buffer.patch(big: header.leaderEpoch, at: start + 12)

@@ -15,8 +15,12 @@ package struct RecordBatchHeader: Equatable, Sendable {
     package static let lengthOverhead = 12
     /// Bytes that a log patches: base offset, length, leader epoch.
     package static let patchedByteCount = 16
+    /// Up to where a log patches when it stamps a batch with its own time: up to the producer's id.
+    package static let stampedByteCount = 43
     /// The checksum covers the batch from here on.
     package static let checkedStart = 21
+    /// The attribute that says that the broker stamped the batch.
+    package static let stampedBit: Int16 = 0x8
     /// The least bytes an uncompressed record takes.
     package static let leastRecordByteCount = 7
 
@@ -60,8 +64,15 @@ package struct RecordBatchHeader: Equatable, Sendable {
     package var nextOffset: Offset { baseOffset + (Int64(lastOffsetDelta) &+ 1) }
     package var compression: Int16 { attributes & 0x7 }
     package var isCompressed: Bool { compression != 0 }
+    /// The broker's time stands for that of every record (timestamp type 1).
+    package var isStamped: Bool { attributes & Self.stampedBit != 0 }
     package var isTransactional: Bool { attributes & 0x10 != 0 }
     package var isControl: Bool { attributes & 0x20 != 0 }
+
+    /// When a record of this batch was made, or stored where the broker stamps them.
+    package func timestamp(of record: Record) -> Timestamp {
+        isStamped ? maxTimestamp : Timestamp(milliseconds: baseTimestamp.rawValue &+ record.timestampDelta)
+    }
 
     /// What is wrong with the fields by themselves, without looking at the records; nil when nothing is. Whoever reads stored
     /// batches (recovery, inspection) relies on this before using a length or a count.
@@ -75,6 +86,24 @@ package struct RecordBatchHeader: Equatable, Sendable {
         let records = totalByteCount &- Self.byteCount
         if !isCompressed, Int(recordCount) > records / Self.leastRecordByteCount { return .count }
         return nil
+    }
+
+    /// Gives the batch the broker's time for all its records, and writes the header's part from the magic up to `stampedByteCount`, with
+    /// the checksum of the whole.
+    mutating func stamp(with time: Timestamp, _ batch: RawSpan, into buffer: inout ByteBuffer) {
+        attributes |= Self.stampedBit
+        maxTimestamp = time
+        buffer.append(magic)
+        let place = buffer.count
+        buffer.append(big: crc)
+        let checked = buffer.count
+        buffer.append(big: attributes)
+        buffer.append(big: lastOffsetDelta)
+        buffer.append(big: baseTimestamp.rawValue)
+        buffer.append(big: maxTimestamp.rawValue)
+        let front = CRC32C.checksum(buffer.bytes.extracting(checked..<buffer.count))
+        crc = CRC32C.checksum(batch.extracting(Self.stampedByteCount..<batch.byteCount), continuing: front)
+        buffer.patch(big: crc, at: place)
     }
 
     /// Writes the header; the checksum as it stands in `crc`.

@@ -99,7 +99,7 @@ package struct InspectedRecord: Equatable, Sendable {
 
     init(_ record: Record, of header: RecordBatchHeader, in bytes: [UInt8]) throws(ByteError) {
         offset = header.baseOffset + Int64(record.offsetDelta)
-        timestamp = Timestamp(milliseconds: header.baseTimestamp.rawValue &+ record.timestampDelta)
+        timestamp = header.timestamp(of: record)
         key = record.key.map { Array(bytes[$0.indices]) }
         value = record.value.map { Array(bytes[$0.indices]) }
         headers = []

@@ -133,7 +133,7 @@ struct BrokerAsideTests {
         harness.settleDown()
         let kept = harness.taken()
         #expect(kept.map(\.payloads) == [["m1002"]])
-        guard case .count(2)? = harness.answer(.purge(topic: "q", partition: nil, before: nil)) else { return #expect(Bool(false), "not two") }
+        guard case .purged(2, start: _)? = harness.answer(.purge(topic: "q", partition: nil, before: nil)) else { return #expect(Bool(false), "not two") }
         harness.advance(milliseconds: 1_500)
         harness.settle(kept[0].delivery, .requeue)
         harness.ask(.credit(ConsumerID(rawValue: 2), messages: 10, bytes: 0))

@@ -471,7 +471,7 @@ struct BrokerScenarioTests {
         harness.subscribe("q", "queue", credit: 2)
         harness.publish(topic, count: 10)
         let held = harness.taken()
-        guard case .count(8)? = harness.answer(.purge(topic: "q", partition: nil, before: nil)) else {
+        guard case .purged(8, start: _)? = harness.answer(.purge(topic: "q", partition: nil, before: nil)) else {
             Issue.record("eight are dropped")
             return
         }

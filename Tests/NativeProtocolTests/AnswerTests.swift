@@ -45,7 +45,7 @@ import Wire
     @Test func everyResponseHasItsFrame() {
         let error = BrokerError(.unknownTopic, "no such topic")
         let cases: [(Response, FrameType)] = [
-            (.producer(id: 1, epoch: 2), .producer), (.offset(Offset(1), Timestamp(milliseconds: 2)), .offset),
+            (.producer(id: 1, epoch: 2), .producer), (.offset(Offset(1), Timestamp(milliseconds: 2), epoch: 0), .offset),
             (.subscribed(SubscriptionID(rawValue: 1), active: true), .subscribed), (.topics([]), .topics), (.exchanges([]), .exchanges),
             (.subscriptions([]), .subscriptions), (.statistics([Statistic(name: "a", value: 1)]), .figures), (.count(3), .count), (.done, .ok),
             (.failed(error), .error),

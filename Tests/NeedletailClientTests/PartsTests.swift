@@ -120,6 +120,7 @@ import Testing
         #expect(Refusal(number: 3, text: "").code == .unknownTopic)
         #expect(Refusal(number: 24, text: "").code == .timedOut)
         #expect(Refusal(number: 0, text: "").code == .other(0))
-        #expect(Refusal(number: 25, text: "").code == .other(25))
+        #expect(Refusal(number: 37, text: "").code == .invalidTimestamp)
+        #expect(Refusal(number: 38, text: "").code == .other(38))
     }
 }

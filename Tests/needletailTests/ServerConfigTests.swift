@@ -98,7 +98,11 @@ import Wire
               retention_time: 8 h, retention_size: 9 GiB, max_message_size: 7 KiB, index_interval: 8 KiB}
             """
         let changed = Mirror(reflecting: try config(text).topics).children
-        for (before, after) in zip(Mirror(reflecting: Log.Options()).children, changed) {
+        // What a topic alone says of itself.
+        let own: Set = [
+            "countsRecords", "timestampType", "timestampBeforeMaxMilliseconds", "timestampAfterMaxMilliseconds", "cleanup", "compaction",
+        ]
+        for (before, after) in zip(Mirror(reflecting: Log.Options()).children, changed) where !own.contains(before.label ?? "") {
             #expect("\(before.value)" != "\(after.value)", "no key changes \(before.label ?? "")")
         }
     }

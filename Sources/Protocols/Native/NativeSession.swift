@@ -270,7 +270,7 @@ package final class NativeSession: WireSession {
         case .appended(let appended): Frame.Published(appended).encodeHead(to: &output.bytes, correlation: correlation)
         case .fetched(let parts): for fetched in parts { answer(correlation, fetched, &output) }
         case .producer(let id, let epoch): Frame.Producer(id: id, epoch: epoch).encode(to: &output.bytes, correlation: correlation)
-        case .offset(let offset, let timestamp):
+        case .offset(let offset, let timestamp, _):
             Frame.FoundOffset(offset: offset.rawValue, timestamp: timestamp.rawValue).encode(to: &output.bytes, correlation: correlation)
         case .subscribed(let subscription, let active):
             Frame.Subscribed(subscription: subscription.rawValue, isActive: active).encode(to: &output.bytes, correlation: correlation)
@@ -279,7 +279,9 @@ package final class NativeSession: WireSession {
         case .subscriptions(let subscriptions):
             list(Frame.Subscriptions.self, subscriptions, correlation, &output) { Frame.SubscriptionDescription($0) }
         case .statistics(let statistics): list(Frame.Figures.self, statistics, correlation, &output) { Frame.Figure($0) }
-        case .count(let count): Frame.Count(count: count).encode(to: &output.bytes, correlation: correlation)
+        case .count(let count), .purged(let count, _): Frame.Count(count: count).encode(to: &output.bytes, correlation: correlation)
+        // Not asked for in this protocol.
+        case .epochEnd: Frame.OK().encode(to: &output.bytes, correlation: correlation)
         case .done: Frame.OK().encode(to: &output.bytes, correlation: correlation)
         case .group: preconditionFailure("the native protocol asks nothing about groups")
         case .failed(let error): refuse(correlation, error, &output)

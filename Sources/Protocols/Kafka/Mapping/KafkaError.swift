@@ -14,6 +14,7 @@ enum KafkaError: Int16 {
     case invalidRequiredAcks = 21
     case policyViolation = 44
     case topicAuthorizationFailed = 29
+    case invalidTimestamp = 32
     case unsupportedVersion = 35
     case topicAlreadyExists = 36
     case invalidRequest = 42
@@ -34,6 +35,8 @@ enum KafkaError: Int16 {
             case .alreadyExists: .topicAlreadyExists
             case .corruptBatch: .corruptMessage
             case .unsupportedBatch: .unsupportedForMessageFormat
+            case .invalidRecord: .invalidRecord
+            case .invalidTimestamp: .invalidTimestamp
             case .messageTooLarge: .messageTooLarge
             case .offsetOutOfRange: .offsetOutOfRange
             case .outOfOrderSequence: .outOfOrderSequence

@@ -17,11 +17,12 @@ extension KafkaAPI {
                 }
                 call.ask(.findOffset(topic: topic.name, partition: partition.partitionIndex, position: position)) { _, answer in
                     switch answer {
-                    case .offset(let offset, let timestamp):
+                    case .offset(let offset, let timestamp, let epoch):
                         // Looked for by its time and not found: no offset rather than the end.
-                        let isMissing = partition.timestamp >= 0 && timestamp.rawValue < 0
+                        let isMissing = position.isSearch && timestamp.rawValue < 0
                         response.topics[place].partitions[index].offset = isMissing ? -1 : offset.rawValue
                         response.topics[place].partitions[index].timestamp = timestamp.rawValue
+                        response.topics[place].partitions[index].leaderEpoch = isMissing ? -1 : epoch
                     case .failed(let error): response.topics[place].partitions[index].errorCode = KafkaError(error).rawValue
                     default: break
                     }
@@ -58,8 +59,17 @@ extension StartPosition {
         switch timestamp {
         case -1: self = .latest
         case -2: self = .earliest
+        case -3: self = .maxTimestamp
         case 0...: self = .time(Timestamp(milliseconds: timestamp))
         default: return nil
+        }
+    }
+
+    /// Whether there may be no such record.
+    fileprivate var isSearch: Bool {
+        switch self {
+        case .time, .maxTimestamp: true
+        case .earliest, .latest, .offset: false
         }
     }
 }
