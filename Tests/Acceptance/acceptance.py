@@ -17,32 +17,37 @@ import claims_protocol
 import claims_scale
 import claims_streaming
 
-CLAIMS = [
-    function
-    for module in (claims_operating, claims_disk, claims_hostile, claims_protocol, claims_orders, claims_streaming, claims_scale)
-    for name, function in sorted(vars(module).items())
-    if name.startswith("claim_") and function.__module__ == module.__name__
-]
+MODULES = (claims_operating, claims_disk, claims_hostile, claims_protocol, claims_orders, claims_streaming, claims_scale)
 
 
-def main():
-    chosen = [claim for claim in CLAIMS if not sys.argv[1:] or any(part in claim.__name__ for part in sys.argv[1:])]
+def claims(*modules):
+    """The claims of these modules, in the order of their names."""
+    return [
+        function
+        for module in modules
+        for name, function in sorted(vars(module).items())
+        if name.startswith("claim_") and function.__module__ == module.__name__
+    ]
+
+
+def main(tried, label=DRIVER):
+    chosen = [claim for claim in tried if not sys.argv[1:] or any(part in claim.__name__ for part in sys.argv[1:])]
     failed = skipped = 0
     for claim in chosen:
         began = time.monotonic()
         try:
             note = claim()
-            print(f"ok    {DRIVER} {claim.__name__[6:]} ({time.monotonic() - began:.1f} s){': ' + note if note else ''}", flush=True)
+            print(f"ok    {label} {claim.__name__[6:]} ({time.monotonic() - began:.1f} s){': ' + note if note else ''}", flush=True)
         except Skipped as reason:
             skipped += 1
-            print(f"skip  {DRIVER} {claim.__name__[6:]}: {reason}", flush=True)
+            print(f"skip  {label} {claim.__name__[6:]}: {reason}", flush=True)
         except Exception:
             failed += 1
-            print(f"FAILED {DRIVER} {claim.__name__[6:]}\n{traceback.format_exc()}", flush=True)
+            print(f"FAILED {label} {claim.__name__[6:]}\n{traceback.format_exc()}", flush=True)
     passed = len(chosen) - failed - skipped
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not passed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(claims(*MODULES)))

@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+"""Tries the broker with unmodified Kafka clients: each function is one claim. tools/kafka-clients installs them and runs this.
+
+NEEDLETAIL_KAFKA_TARGET says what is tried (kafka_broker.py). Arguments, if any, select claims by part of their name.
+"""
+import sys
+
+import acceptance
+import kafka_admin
+import kafka_aio
+import kafka_collectors
+import kafka_groups
+import kafka_hostile
+import kafka_java
+import kafka_kcat
+import kafka_librdkafka
+import kafka_old
+import kafka_pure
+import kafka_stream
+
+MODULES = (kafka_kcat, kafka_librdkafka, kafka_admin, kafka_groups, kafka_pure, kafka_aio, kafka_old, kafka_collectors, kafka_java, kafka_hostile, kafka_stream)
+
+if __name__ == "__main__":
+    sys.exit(acceptance.main(acceptance.claims(*MODULES), label="kafka"))
