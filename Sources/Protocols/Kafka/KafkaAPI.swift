@@ -31,7 +31,10 @@ struct KafkaAPI: Sendable {
         KafkaAPI(.produce, begin: produce), KafkaAPI(.fetch, begin: fetch), KafkaAPI(listOffsets),
         KafkaAPI(initProducerID),
         // The cluster
-        KafkaAPI(apiVersions), KafkaAPI(metadata),
+        KafkaAPI(apiVersions), KafkaAPI(metadata), KafkaAPI(describeCluster), KafkaAPI(describeLogDirs), KafkaAPI(describeClientQuotas),
+        // Topics and their settings
+        KafkaAPI(createTopics), KafkaAPI(deleteTopics), KafkaAPI(createPartitions), KafkaAPI(describeTopicPartitions), KafkaAPI(deleteRecords),
+        KafkaAPI(describeConfigs), KafkaAPI(alterConfigs), KafkaAPI(incrementalAlterConfigs),
     ]
 
     static let table: [KafkaAPIKey: KafkaAPI] = Dictionary(uniqueKeysWithValues: all.map { ($0.key, $0) })

@@ -16,8 +16,7 @@ extension KafkaAPI {
         // In version 0 no topics are all topics; later those are null, and none are none.
         let wanted = request.topics.flatMap { $0.isEmpty && call.version == 0 ? nil : $0 }
         guard let wanted, wanted.allSatisfy({ $0.name != nil }) else {
-            return call.ask(.listTopics) { _, answer in
-                guard case .topics(let topics) = answer else { return }
+            return call.list { _, topics in
                 guard let wanted else {
                     response.topics = topics.map(MetadataResponse.Topic.init)
                     return
@@ -41,6 +40,10 @@ extension KafkaAPI {
                 case .failed(let error): response.topics[index].errorCode = KafkaError(error).rawValue
                 default: break
                 }
+            }
+            guard TopicDescription.isShown(name) else {
+                response.topics[index].errorCode = KafkaError.unknownTopicOrPartition.rawValue
+                continue
             }
             call.ask(.describeTopic(name: name)) { call, answer in
                 guard creates, case .failed(let error) = answer, error.code == .unknownTopic else { return take(answer) }

@@ -12,13 +12,17 @@ enum KafkaError: Int16 {
     case coordinatorNotAvailable = 15
     case invalidTopic = 17
     case invalidRequiredAcks = 21
-    case policyViolation = 44
     case topicAuthorizationFailed = 29
     case invalidTimestamp = 32
     case unsupportedVersion = 35
     case topicAlreadyExists = 36
+    case invalidPartitions = 37
+    case invalidReplicationFactor = 38
+    case invalidReplicaAssignment = 39
+    case invalidConfig = 40
     case invalidRequest = 42
     case unsupportedForMessageFormat = 43
+    case policyViolation = 44
     case outOfOrderSequence = 45
     case duplicateSequence = 46
     case invalidProducerEpoch = 47
@@ -26,6 +30,8 @@ enum KafkaError: Int16 {
     case fetchSessionIDNotFound = 70
     case invalidRecord = 87
     case unknownTopicID = 100
+    case mismatchedEndpointType = 114
+    case unsupportedEndpointType = 115
 
     init(_ error: BrokerError) {
         self =

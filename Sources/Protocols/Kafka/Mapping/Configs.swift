@@ -1,0 +1,140 @@
+internal import BrokerCore
+internal import Wire
+
+// Settings, read and changed.
+extension KafkaAPI {
+    /// Kafka's `ConfigResource` types.
+    private enum Resource {
+        static let topic: Int8 = 2
+        static let broker: Int8 = 4
+        static let brokerLogger: Int8 = 8
+    }
+
+    /// More resources than these in one request are refused: their answers are large, and nothing is lost by asking again.
+    static let resourcesPerRequest = 4_096
+
+    static func describeConfigs(_ request: DescribeConfigsRequest, _ call: KafkaCall) {
+        var response = DescribeConfigsResponse()
+        call.respond { response }
+        let context = call.context
+        func show(_ configs: [ConfigDescription]) -> [DescribeConfigsResponse.Config] {
+            configs.map { DescribeConfigsResponse.Config($0, synonyms: request.includeSynonyms, documentation: request.includeDocumentation) }
+        }
+        for (index, resource) in request.resources.enumerated() {
+            response.results.append(
+                DescribeConfigsResponse.Resource(errorMessage: nil, resourceType: resource.resourceType, resourceName: resource.resourceName))
+            func refuse(_ refusal: KafkaRefusal) {
+                response.results[index].errorCode = refusal.error.rawValue
+                response.results[index].errorMessage = refusal.text
+            }
+            let names = resource.configurationKeys
+            switch resource.resourceType {
+            case _ where index >= resourcesPerRequest: refuse(.tooMany)
+            case Resource.topic:
+                call.describe(resource.resourceName) { _, found in
+                    switch found {
+                    case .success(let topic):
+                        response.results[index].configs = show(TopicConfigs.describe(topic.options, context.peer.server.topics, names: names))
+                    case .failure(let refusal): refuse(refusal)
+                    }
+                }
+            // The empty name stands for what was changed for all brokers at once, which is nothing.
+            case Resource.broker where resource.resourceName.isEmpty: break
+            case Resource.broker:
+                if let fault = fault(inBroker: resource.resourceName, context) {
+                    refuse(fault)
+                } else {
+                    response.results[index].configs = show(BrokerConfigs.describe(context, names: names))
+                }
+            case Resource.brokerLogger: if let fault = fault(inBroker: resource.resourceName, context) { refuse(fault) }
+            default: refuse(.unsupportedResource)
+            }
+        }
+    }
+
+    private static func fault(inBroker name: String, _ context: KafkaContext) -> KafkaRefusal? {
+        if let id = Int32(name), id == context.peer.server.node { return nil }
+        return KafkaRefusal(
+            .invalidRequest, "Unexpected broker id, expected \(context.peer.server.node) or empty string, but received \(name.prefix(64))")
+    }
+
+    /// The whole set: what is not named goes back to its default.
+    static func alterConfigs(_ request: AlterConfigsRequest, _ call: KafkaCall) {
+        var response = AlterConfigsResponse()
+        call.respond { response }
+        for (index, resource) in request.resources.enumerated() {
+            response.responses.append(
+                AlterConfigsResponse.Resource(errorMessage: nil, resourceType: resource.resourceType, resourceName: resource.resourceName))
+            let defaults = call.context.peer.server.topics
+            alter(resource.resourceType, resource.resourceName, isWithin: index < resourcesPerRequest, request.validateOnly, call) {
+                (options) throws(ConfigRefusal) in
+                try TopicConfigs.replace(resource.configs.map { ($0.name, $0.value) }, in: options, defaults)
+            } refuse: {
+                response.responses[index].errorCode = $0.error.rawValue
+                response.responses[index].errorMessage = $0.text
+            }
+        }
+    }
+
+    static func incrementalAlterConfigs(_ request: IncrementalAlterConfigsRequest, _ call: KafkaCall) {
+        var response = IncrementalAlterConfigsResponse()
+        call.respond { response }
+        for (index, resource) in request.resources.enumerated() {
+            response.responses.append(
+                IncrementalAlterConfigsResponse.Resource(
+                    errorMessage: nil, resourceType: resource.resourceType, resourceName: resource.resourceName))
+            let defaults = call.context.peer.server.topics
+            alter(resource.resourceType, resource.resourceName, isWithin: index < resourcesPerRequest, request.validateOnly, call) {
+                (options) throws(ConfigRefusal) in
+                var alterations: [ConfigAlteration] = []
+                for config in resource.configs {
+                    guard let operation = ConfigAlteration.Operation(rawValue: config.configOperation) else {
+                        throw ConfigRefusal("there is no operation \(config.configOperation)")
+                    }
+                    alterations.append(ConfigAlteration(name: config.name, operation: operation, value: config.value))
+                }
+                return try TopicConfigs.alter(alterations, in: options, defaults)
+            } refuse: {
+                response.responses[index].errorCode = $0.error.rawValue
+                response.responses[index].errorMessage = $0.text
+            }
+        }
+    }
+
+    /// Reads what the topic has, and changes what becomes different. Others may have changed the rest in between.
+    private static func alter(
+        _ type: Int8, _ name: String, isWithin: Bool, _ validateOnly: Bool, _ call: KafkaCall,
+        change: @escaping (TopicOptions) throws(ConfigRefusal) -> TopicOptions, refuse: @escaping (KafkaRefusal) -> Void
+    ) {
+        switch type {
+        case _ where !isWithin: refuse(.tooMany)
+        case Resource.topic:
+            call.describe(name) { call, found in
+                switch found {
+                case .failure(let refusal): refuse(refusal)
+                case .success(let topic):
+                    let changed: TopicOptions
+                    do throws(ConfigRefusal) { changed = try change(topic.options) } catch { return refuse(KafkaRefusal(.invalidConfig, error.text)) }
+                    guard !validateOnly, changed != topic.options else { return }
+                    call.ask(.alterTopic(name: name, TopicChange(from: topic.options, to: changed))) { _, answer in
+                        if case .failed(let error) = answer { refuse(KafkaRefusal(changing: error)) }
+                    }
+                }
+            }
+        case Resource.broker, Resource.brokerLogger:
+            refuse(KafkaRefusal(.invalidRequest, "The broker's configuration is its own file, which clients do not change (needletail config)."))
+        default: refuse(.unsupportedResource)
+        }
+    }
+}
+
+extension DescribeConfigsResponse.Config {
+    fileprivate init(_ config: ConfigDescription, synonyms: Bool, documentation: Bool) {
+        self.init(
+            name: config.name, value: config.value, readOnly: config.isReadOnly, isDefault: config.source != .topic,
+            configSource: config.source.rawValue,
+            synonyms: synonyms
+                ? config.synonyms.map { DescribeConfigsResponse.Synonym(name: $0.name, value: $0.value, source: $0.source.rawValue) } : [],
+            configType: config.kind, documentation: documentation ? config.words : nil)
+    }
+}
