@@ -23,7 +23,7 @@ extension Broker {
             let reached = promise(append.durability, target, log)
             let appended = Appended(
                 topic: topicID, partition: target.id.index, baseOffset: result.baseOffset, count: result.count, reached: reached, logs: 1,
-                duplicate: result.isDuplicate)
+                duplicate: result.isDuplicate, stampedAt: log.options.timestampType == .append ? now.time : nil, logStart: log.watermarks.start)
             wait(target, log, Waiter(needed: result.baseOffset + Int64(result.count), kind: .append(session.id, id, appended)), reached)
         case .exchange(let exchange, let routingKey):
             try publish(append, through: exchange, routingKey, id, session, input)

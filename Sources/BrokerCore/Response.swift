@@ -35,7 +35,14 @@ package struct Appended: Equatable, Sendable {
     package var logs: Int32
     /// The sequence was stored before; nothing was appended again.
     package var duplicate: Bool
-    package init(topic: TopicID, partition: Int32, baseOffset: Offset, count: Int32, reached: Durability, logs: Int32, duplicate: Bool) {
+    /// The time that the broker has given the records, where the topic says so.
+    package var stampedAt: Timestamp?
+    /// Where the log starts; of several logs the first one's.
+    package var logStart: Offset
+    package init(
+        topic: TopicID, partition: Int32, baseOffset: Offset, count: Int32, reached: Durability, logs: Int32, duplicate: Bool, stampedAt: Timestamp? = nil,
+        logStart: Offset = .zero
+    ) {
         self.topic = topic
         self.partition = partition
         self.baseOffset = baseOffset
@@ -43,6 +50,8 @@ package struct Appended: Equatable, Sendable {
         self.reached = reached
         self.logs = logs
         self.duplicate = duplicate
+        self.stampedAt = stampedAt
+        self.logStart = logStart
     }
 }
 

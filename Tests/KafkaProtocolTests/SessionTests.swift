@@ -153,6 +153,32 @@ import Wire
         }
     }
 
+    @Test func whatTheBrokerSaysOfAnAppendReachesTheClient() throws {
+        let harness = SessionHarness()
+        harness.feed(produce("orders", [(0, 10)]))
+        harness.answer(0, .topics([Self.orders]))
+        harness.answer(
+            1,
+            .appended(
+                Appended(
+                    topic: Self.orders.id, partition: 0, baseOffset: Offset(8), count: 1, reached: .group, logs: 1, duplicate: false,
+                    stampedAt: Timestamp(milliseconds: 77), logStart: Offset(3))))
+        let part = try #require(try harness.response(ProduceResponse.self, .produce, version: 9)).body.responses[0].partitionResponses[0]
+        #expect(part.baseOffset == 8 && part.logAppendTimeMs == 77 && part.logStartOffset == 3)
+    }
+
+    @Test func epochsAreAskedByNumber() throws {
+        let harness = SessionHarness()
+        let wanted = OffsetForLeaderEpochRequest(topics: [
+            OffsetForLeaderEpochRequest.Topic(topic: "orders", partitions: [OffsetForLeaderEpochRequest.Partition(partition: 1, leaderEpoch: 4)])
+        ])
+        harness.feed(wanted, version: 4)
+        harness.answer(0, .topics([Self.orders]))
+        harness.answer(1, .epochEnd(epoch: 3, Offset(50)))
+        let part = try #require(try harness.response(OffsetForLeaderEpochResponse.self, .offsetForLeaderEpoch, version: 4)).body.topics[0].partitions[0]
+        #expect(part.partition == 1 && part.leaderEpoch == 3 && part.endOffset == 50 && part.errorCode == 0)
+    }
+
     @Test(arguments: [true, false])
     func missingTopicsAreMadeWhereThatIsWanted(_ creates: Bool) throws {
         var options = KafkaProtocol.Options()

@@ -29,7 +29,7 @@ struct KafkaAPI: Sendable {
     static let all: [KafkaAPI] = [
         // Records
         KafkaAPI(.produce, begin: produce), KafkaAPI(.fetch, begin: fetch), KafkaAPI(listOffsets),
-        KafkaAPI(initProducerID),
+        KafkaAPI(.offsetForLeaderEpoch, begin: offsetForLeaderEpoch), KafkaAPI(initProducerID),
         // The cluster
         KafkaAPI(apiVersions), KafkaAPI(metadata), KafkaAPI(describeCluster), KafkaAPI(describeLogDirs), KafkaAPI(describeClientQuotas),
         // Topics and their settings

@@ -63,7 +63,7 @@ extension MetadataResponse.Topic {
             name: topic.name, topicID: KafkaUUID(topic.id),
             partitions: topic.partitions.map {
                 MetadataResponse.Partition(
-                    partitionIndex: $0.index, leaderID: topic.owner, replicaNodes: [topic.owner], isrNodes: [topic.owner])
+                    partitionIndex: $0.index, leaderID: topic.owner, leaderEpoch: $0.epoch, replicaNodes: [topic.owner], isrNodes: [topic.owner])
             })
     }
 }

@@ -1,4 +1,5 @@
 internal import BrokerCore
+internal import Bytes
 internal import SegmentLog
 
 // Places in a log, and the numbers of producers.
@@ -29,6 +30,37 @@ extension KafkaAPI {
                 }
             }
         }
+    }
+
+    /// How far a consumer that last saw an epoch agrees with the log: an epoch ends where the log went on after an unclean stop.
+    static func offsetForLeaderEpoch(_ input: RawSpan, _ body: ByteRange, _ call: KafkaCall, _ names: inout TopicNames) throws(ByteError) -> Bool {
+        var reader = KafkaReader(input, frame: body)
+        let request = try OffsetForLeaderEpochRequest(from: &reader, version: call.version)
+        guard let topics = names.resolve(request.topics.map(\.topic)) else { return false }
+        var response = OffsetForLeaderEpochResponse()
+        call.respond { response }
+        for (place, (asked, topic)) in zip(request.topics, topics).enumerated() {
+            response.topics.append(OffsetForLeaderEpochResponse.Topic(topic: asked.topic))
+            for (index, partition) in asked.partitions.enumerated() {
+                response.topics[place].partitions.append(OffsetForLeaderEpochResponse.Partition(partition: partition.partition))
+                guard let topic else {
+                    response.topics[place].partitions[index].errorCode = KafkaError.unknownTopicOrPartition.rawValue
+                    continue
+                }
+                call.ask(.endOfEpoch(topic, partition: partition.partition, epoch: partition.leaderEpoch)) { call, answer in
+                    switch answer {
+                    case .epochEnd(let epoch, let end):
+                        response.topics[place].partitions[index].leaderEpoch = epoch
+                        response.topics[place].partitions[index].endOffset = end.rawValue
+                    case .failed(let error):
+                        if error.code == .unknownTopic { call.note(vanished: topic) }
+                        response.topics[place].partitions[index].errorCode = KafkaError(error).rawValue
+                    default: break
+                    }
+                }
+            }
+        }
+        return true
     }
 
     static func initProducerID(_ request: InitProducerIdRequest, _ call: KafkaCall) {

@@ -64,6 +64,8 @@ extension ProduceResponse.Partition {
         switch answer {
         case .appended(let appended):
             baseOffset = appended.baseOffset.rawValue
+            logStartOffset = appended.logStart.rawValue
+            if let time = appended.stampedAt { logAppendTimeMs = time.rawValue }
             // Stored so long ago that its place is forgotten; clients take it for a success.
             if appended.duplicate, appended.baseOffset.rawValue < 0 { errorCode = KafkaError.duplicateSequence.rawValue }
         case .failed(let error):
