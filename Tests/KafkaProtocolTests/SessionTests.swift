@@ -128,14 +128,22 @@ import Wire
         let harness = SessionHarness()
         harness.feed(produce("orders", [(0, 10)], acks: 0))
         harness.answer(0, .topics([Self.orders]))
-        guard case .append(let append) = harness.asked[1].request else {
-            Issue.record("not appended")
-            return
-        }
-        #expect(append.answer == .never)
+        harness.answer(1, Self.appended(0))
         #expect(harness.sent.isEmpty)
         harness.feed(MetadataRequest(topics: []), version: 9, correlation: 2)
-        #expect(try harness.response(MetadataResponse.self, .metadata, version: 9)?.correlation == 2, "what follows does not wait")
+        #expect(try harness.response(MetadataResponse.self, .metadata, version: 9)?.correlation == 2)
+    }
+
+    @Test func withoutAcknowledgementsAFaultEndsTheConnection() throws {
+        let refused = SessionHarness()
+        refused.feed(produce("orders", [(0, 10)], acks: 0))
+        refused.answer(0, .topics([Self.orders]))
+        refused.answer(1, .failed(BrokerError(.messageTooLarge, "too large")))
+        #expect(refused.sent.isEmpty && refused.isClosed)
+        let malformed = SessionHarness()
+        malformed.feed(produce("orders", [(0, 0)], acks: 0))
+        malformed.answer(0, .topics([Self.orders]))
+        #expect(malformed.sent.isEmpty && malformed.isClosed)
     }
 
     /// A topic that is deleted and made again has another number.

@@ -22,6 +22,8 @@ final class KafkaCall {
     /// Topics that the answers said do not exist any more.
     private var vanished: [TopicID] = []
     private var write: ((inout SessionOutput) -> Void)?
+    /// The connection ends in place of a response.
+    private(set) var hangsUp = false
 
     init(_ key: KafkaAPIKey, version: Int16, correlationID: Int32, clientID: String, context: KafkaContext) {
         self.key = key
@@ -59,6 +61,8 @@ final class KafkaCall {
             frame.end(in: &output.bytes, referencedBytes: referenced)
         }
     }
+
+    func hangUp() { hangsUp = true }
 
     func note(vanished topic: TopicID) { vanished.append(topic) }
 

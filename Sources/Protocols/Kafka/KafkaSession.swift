@@ -144,6 +144,7 @@ package final class KafkaSession: WireSession {
         while let first = calls.first, first.isDone {
             _ = calls.popFirst()
             firstSerial &+= 1
+            if first.hangsUp { return shutDown(&output) }
             first.writeResponse(&output)
         }
     }

@@ -14,20 +14,20 @@ extension KafkaAPI {
             for (index, partition) in asked.partitionData.enumerated() {
                 response.responses[place].partitionResponses.append(ProduceResponse.Partition(index: partition.index))
                 func refuse(_ error: KafkaError, _ text: String) {
+                    if request.acks == 0 { call.hangUp() }
                     response.responses[place].partitionResponses[index].refuse(error, text)
                 }
                 if let (error, text) = fault(of: request, call.version) {
                     refuse(error, text)
                 } else if let topic, let records = partition.records, records.count > 0 {
                     let append = Append(
-                        target: .topic(topic, partition: max(partition.index, 0)), content: .batch(records), durability: .none,
-                        answer: request.acks == 0 ? .never : .whenReached)
+                        target: .topic(topic, partition: max(partition.index, 0)), content: .batch(records), durability: .none, answer: .whenReached)
                     if partition.index < 0 {
                         refuse(.unknownTopicOrPartition, "partition \(partition.index)")
-                    } else if request.acks == 0 {
-                        call.tell(.append(append))
                     } else {
                         call.ask(.append(append)) { call, answer in
+                            // Without responses the end of the connection is all that can be said: the client looks for the topic anew.
+                            if case .failed = answer, request.acks == 0 { call.hangUp() }
                             if case .failed(let error) = answer, error.code == .unknownTopic { call.note(vanished: topic) }
                             response.responses[place].partitionResponses[index].take(answer)
                         }
