@@ -9,6 +9,8 @@ import acceptance
 import kafka_admin
 import kafka_aio
 import kafka_collectors
+import kafka_compaction
+import kafka_doors
 import kafka_groups
 import kafka_hostile
 import kafka_java
@@ -18,7 +20,9 @@ import kafka_old
 import kafka_pure
 import kafka_stream
 
-MODULES = (kafka_kcat, kafka_librdkafka, kafka_admin, kafka_groups, kafka_pure, kafka_aio, kafka_old, kafka_collectors, kafka_java, kafka_hostile, kafka_stream)
+MODULES = (
+    kafka_kcat, kafka_librdkafka, kafka_admin, kafka_groups, kafka_compaction, kafka_pure, kafka_aio, kafka_old, kafka_collectors, kafka_java, kafka_doors, kafka_hostile,
+    kafka_stream)
 
 if __name__ == "__main__":
     sys.exit(acceptance.main(acceptance.claims(*MODULES), label="kafka"))

@@ -97,7 +97,7 @@ def ask(broker, data):
 
 def poke(broker, data):
     """Sends bytes, reads what comes back, and is gone; some of them are requests that may rightly be waited for."""
-    with connect(broker) as connection, contextlib.suppress(ConnectionError, TimeoutError):
+    with connect(broker) as connection, contextlib.suppress(OSError):
         connection.settimeout(0.5)
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)

@@ -1,0 +1,92 @@
+"""Compacted topics: of each key the latest value stays, and everybody can rely on it."""
+import time
+
+from confluent_kafka import TopicPartition
+
+from kafka_broker import Acknowledged, consumer, create, kafka, only_needletail, poll_until, producer, read
+
+
+def write(broker, topic, pairs, **settings):
+    client, report = producer(broker, **settings), Acknowledged()
+    for key, value in pairs:
+        client.produce(topic, value, key, partition=0, on_delivery=report)
+        client.poll(0)
+    assert client.flush(60) == 0
+    return report
+
+
+def compacted(broker, name):
+    """A topic whose cleaner has as little patience as can be."""
+    return create(broker, name, cleanup_policy="compact", segment_ms=500, min_cleanable_dirty_ratio=0.01, delete_retention_ms=100, min_compaction_lag_ms=0, max_compaction_lag_ms=1000)
+
+
+def clean(broker, topic, few, timeout=90):
+    """Waits until the cleaner has left at most `few` records: each write lets the segment before it be closed."""
+    deadline = time.monotonic() + timeout
+    while True:
+        messages = read(broker, topic)
+        if len(messages) <= few:
+            return messages
+        assert time.monotonic() < deadline, f"{len(messages)} records are left"
+        time.sleep(1)
+        write(broker, topic, [(b"tick", b"tock")])
+
+
+def claim_of_each_key_the_latest_value_survives():
+    with kafka() as broker:
+        topic = compacted(broker, "compacted")
+        latest = {}
+        for turn in range(20):
+            pairs = [(b"key %d" % n, b"value %d of turn %d" % (n, turn)) for n in range(turn % 3, 100)]
+            latest.update(pairs)
+            report = write(broker, topic, pairs, compression_type=("none", "lz4", "zstd")[turn % 3], enable_idempotence=True)
+            assert not report.errors, report.errors[:3]
+        before = {message.offset(): (message.key(), message.value()) for message in read(broker, topic)}
+        messages = clean(broker, topic, 400)
+        found = {}
+        for message in messages:
+            assert message.key() == b"tick" or before[message.offset()] == (message.key(), message.value()), "an offset shows another record"
+            found[message.key()] = message.value()
+        assert {key: value for key, value in found.items() if key != b"tick"} == latest
+        # One that stood in the middle of what was removed goes on with the next that is left.
+        client = consumer(broker)
+        client.assign([TopicPartition(topic, 0, 50)])
+        assert poll_until(client, 1)[0].offset() >= 50
+        client.close()
+        return f"{len(messages)} of {len(before)} records are left"
+
+
+def claim_a_key_whose_value_is_null_goes_away():
+    with kafka() as broker:
+        topic = compacted(broker, "forgotten")
+        write(broker, topic, [(b"stays", b"1"), (b"goes", b"1")] * 50)
+        write(broker, topic, [(b"goes", None)])
+        deadline = time.monotonic() + 90
+        while b"goes" in {message.key() for message in read(broker, topic)}:
+            assert time.monotonic() < deadline, "still there"
+            time.sleep(1)
+            write(broker, topic, [(b"tick", b"tock")])
+        assert {message.key(): message.value() for message in read(broker, topic)}[b"stays"] == b"1"
+
+
+def claim_a_compacted_topic_refuses_a_record_without_key():
+    with kafka() as broker:
+        topic = create(broker, "keyed", cleanup_policy="compact")
+        report = write(broker, topic, [(None, b"x")])
+        assert [error.name() for error in report.errors] == ["INVALID_RECORD"], report.errors
+        assert not write(broker, topic, [(b"k", b"x")]).errors
+
+
+def claim_a_compacted_topic_survives_kills_of_the_broker():
+    only_needletail("Apache Kafka takes its time to start")
+    with kafka(own=True) as broker:
+        topic, latest = compacted(broker, "killed"), {}
+        for turn in range(8):
+            pairs = [(b"key %d" % n, b"%d of %d" % (n, turn)) for n in range(200)]
+            latest.update(pairs)
+            write(broker, topic, pairs * 3)
+            time.sleep(0.7)
+            broker.kill()
+            broker.start()
+            found = {message.key(): message.value() for message in read(broker, topic)}
+            assert found == latest, [key for key in latest if found.get(key) != latest[key]][:5]
