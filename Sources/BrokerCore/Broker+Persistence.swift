@@ -9,6 +9,7 @@ extension Broker {
     /// How much of one of the broker's own logs is obsolete by now.
     struct SnapshotState {
         var entries = 0
+        var bytes = 0
         var isRunning = false
     }
 
@@ -41,7 +42,7 @@ extension Broker {
     }
 
     /// The log that takes one entry of its own; what goes wrong poisons that log, and its waiters learn it.
-    private func appendScratch(to partition: Partition) {
+    func appendScratch(to partition: Partition) {
         guard let log = partition.log, log.fault == nil else { return }
         let range = ByteRange(start: 0, count: scratch.count)
         do throws(LogError) {
@@ -108,7 +109,11 @@ extension Broker {
     }
 
     func trimSnapshot(_ partition: Partition, _ before: Offset) {
-        if partition === catalog { catalogState.isRunning = false } else { cursorState.isRunning = false }
+        switch partition {
+        case _ where partition === catalog: catalogState.isRunning = false
+        case _ where partition === cursors: cursorState.isRunning = false
+        default: groupState.isRunning = false
+        }
         if isShuttingDown { return }
         do throws(LogError) { try partition.log?.trim(before: before) } catch { counters.logsFailed &+= 1 }
     }
@@ -275,15 +280,17 @@ extension Broker {
             catalogState.entries = try replay(catalog) { bytes throws(ByteError) in self.apply(try CatalogRecord(decoding: bytes)) }
             wasClean = try regroupCursors() && catalog.log?.recovery.wasClean ?? true
         }
+        if isAuthority { try restoreGroups() }
         cursors.log = try openOwn(cursors, own.cursors)
         survivors.log = try openOwn(survivors, own.survivors)
         memorySurvivors.log = try openOwn(memorySurvivors, own.survivors)
-        for own in [catalog, cursors, survivors, memorySurvivors] { if let log = own.log { noteRecovery(own, log) } }
+        for own in [catalog, cursors, survivors, memorySurvivors, groupLog] { if let log = own.log { noteRecovery(own, log) } }
         wasStoppedCleanly = wasClean && (cursors.log?.recovery.wasClean ?? true)
         cursorState.entries = try replay(cursors) { bytes throws(ByteError) in
             let record = try CursorRecord(decoding: bytes)
             if self.subscriptions[record.subscription] != nil { self.restoredCursors[record.subscription, default: [:]][record.partition] = record.cursor }
         }
+        try restoreGroups()
         isRestoring = false
         // Subscriptions of memory queues are not in the catalog.
         for topic in topics.values.sorted(by: { $0.id < $1.id }) { installQueue(topic) }

@@ -7,8 +7,8 @@ package import SegmentLog
 /// Topics, subscriptions, exchanges: the state machine of one shard.
 ///
 /// It takes requests, completions of the storage and the time; it yields effects. Used on one thread, it never waits except in `init`
-/// and `shutDown`. Its facets: `+Publishing`, `+Consuming`, `+Fetching`, `+Topology`, `+Operating`, `+DeadLetters`, `+Aside`,
-/// `+Dispatching`, `+Persistence`, `+Neighbours`.
+/// and `shutDown`. Its facets: `+Publishing`, `+Consuming`, `+Fetching`, `+Groups`, `+Topology`, `+Operating`, `+DeadLetters`, `+Aside`,
+/// `+Dispatching`, `+Persistence`, `+GroupStore`, `+Neighbours`.
 package final class Broker {
     package let options: Options
     /// Which of the process's shards it is on, and which of them has what.
@@ -51,16 +51,21 @@ package final class Broker {
     // Producers
     var producers = ProducerTable()
 
+    // Groups of consumers
+    var groups = GroupTable()
+
     // Logs
     var partitions: [UInt32: Partition] = [:]
-    var nextLog: UInt32 = 4
+    var nextLog: UInt32 = 5
     /// Its log is the authority's alone.
     let catalog: Partition
     let cursors: Partition
     let survivors: Partition
     let memorySurvivors: Partition
+    let groupLog: Partition
     var catalogState = SnapshotState()
     var cursorState = SnapshotState()
+    var groupState = SnapshotState()
     /// Cursors as they were read at start, until their topic is first used.
     var restoredCursors: [SubscriptionID: [Int32: Cursor]] = [:]
     /// The last stop left everything as it should be.
@@ -140,7 +145,9 @@ package final class Broker {
             id: PartitionID(topic: TopicID(rawValue: .max), index: 2), number: 2, directory: survivorsDirectory, isMemory: false)
         memorySurvivors = Partition(
             id: PartitionID(topic: TopicID(rawValue: .max), index: 3), number: 3, directory: survivorsDirectory, isMemory: true)
-        for own in [catalog, cursors, survivors, memorySurvivors] { partitions[own.number] = own }
+        groupLog = Partition(
+            id: PartitionID(topic: TopicID(rawValue: .max), index: 4), number: 4, directory: options.directory + "/__groups", isMemory: false)
+        for own in [catalog, cursors, survivors, memorySurvivors, groupLog] { partitions[own.number] = own }
         if map.shards > 1 { for each in 0..<map.shards { open(SessionID(brokerOf: each)) } }
         try restore(place.catalog)
         if isAuthority { sharing = CatalogSharing(members: map.shards - 1, end: catalogEnd) }
@@ -171,6 +178,7 @@ package final class Broker {
         session.consumers = [:]
         for parked in session.parked where !parked.isAnswered { drop(parked) }
         session.parked = []
+        leaveGroups(session)
         for topic in session.replyTopics { if let topic = topics[topic] { remove(topic) } }
     }
 
@@ -223,7 +231,7 @@ package final class Broker {
             case .purge(let topic, let partition, let before): try purge(topic, partition, before, id, session)
             case .redrive(let topic, let limit): try redrive(topic, limit, id, session)
             case .statistics: respond(session.id, id, .statistics(statistics()))
-            case .group: throw BrokerError(.unsupported, "groups of consumers are not built yet")
+            case .group(let request): try perform(request, id, session)
             }
         } catch {
             fail(request, id, session, error)
@@ -290,10 +298,12 @@ package final class Broker {
         if isShuttingDown { return }
         tick &+= 1
         runTimers()
+        runGroupTimers()
         runMoves()
         runAsideJobs()
         if isCursorWriteDue || !confirmations.isEmpty { writeCursors() }
         compactCatalog()
+        compactGroups()
         // Answering may append again (a move resumed): those wait for the next tick.
         var writing: [Partition] = []
         swap(&writing, &touched)
@@ -305,7 +315,7 @@ package final class Broker {
     package var nextDeadline: Instant {
         if isShuttingDown { return .distantFuture }
         if !ready.isEmpty || !touched.isEmpty || !moves.isEmpty || !asideJobs.isEmpty || !confirmations.isEmpty { return now.instant }
-        return Instant(rawValue: timers.earliest)
+        return min(Instant(rawValue: timers.earliest), groups.earliest)
     }
 
     func touch(_ partition: Partition) {
@@ -377,6 +387,8 @@ package final class Broker {
             if let since = waiter.since, fanout.failure == nil { stages.acknowledge.record(now.instant.nanoseconds(since: since)) }
             answer(fanout)
         case .answer(let session, let request, let reply): respond(session, request, failure.map { .failed($0) } ?? reply.response)
+        // The catalog alone says whether it can be promised.
+        case .answerWithCatalog(let session, let request, let reply): waitForCatalog(.answer(session, request, reply))
         case .attach(let consumer, let reply, let request):
             guard !consumer.isGone else { return respond(consumer.session.id, request, .failed(BrokerError(.unknownConsumer, "gone meanwhile"))) }
             if let failure {
@@ -436,6 +448,7 @@ package final class Broker {
             case .retention:
                 lookAtDisk()
                 applyRetention()
+                applyGroupRetention()
                 later(.retention, milliseconds: options.retentionCheckMilliseconds)
             }
         }

@@ -25,6 +25,12 @@ package struct BrokerCounters: Sendable, Equatable {
     package var logsFailed: UInt64 = 0
     package var diskLow: UInt64 = 0
     package var cursorWrites: UInt64 = 0
+    /// Generations of groups; members that were taken for gone; offsets committed, and forgotten because nobody came back.
+    package var rebalances: UInt64 = 0
+    package var membersExpired: UInt64 = 0
+    package var offsetsCommitted: UInt64 = 0
+    package var offsetsExpired: UInt64 = 0
+    package var groupWrites: UInt64 = 0
     /// Old survivors that were copied, so that their segments could go.
     package var setAside: UInt64 = 0
     /// Stored batches that could not be handed out.
@@ -47,6 +53,12 @@ package struct BrokerCounters: Sendable, Equatable {
     package var routeDepth: UInt64 = 0
     package var settledRanges: UInt64 = 0
     package var setAsideLimit: UInt64 = 0
+    package var groups: UInt64 = 0
+    package var membersPerGroup: UInt64 = 0
+    package var memberBytes: UInt64 = 0
+    package var offsetsPerGroup: UInt64 = 0
+    package var offsetMetadataBytes: UInt64 = 0
+    package var groupBytes: UInt64 = 0
 
     package init() {}
 
@@ -57,6 +69,8 @@ package struct BrokerCounters: Sendable, Equatable {
             ("topics", topics), ("partitions_per_topic", partitionsPerTopic), ("annotations", annotations), ("exchanges", exchanges), ("bindings", bindings),
             ("subscriptions", subscriptions), ("producers", producers), ("name_bytes", nameBytes), ("routing_key_bytes", routingKeyBytes),
             ("route_depth", routeDepth), ("settled_ranges", settledRanges), ("set_aside", setAsideLimit),
+            ("groups", groups), ("members_per_group", membersPerGroup), ("member_bytes", memberBytes), ("offsets_per_group", offsetsPerGroup),
+            ("offset_metadata_bytes", offsetMetadataBytes), ("group_bytes", groupBytes),
         ]
     }
 }

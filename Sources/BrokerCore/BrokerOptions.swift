@@ -8,6 +8,7 @@ extension Broker {
         /// What topics that do not say otherwise use.
         package var log = Log.Options()
         package var limits = Limits()
+        package var groups = GroupOptions()
         /// How long a queue's delivery may stay unsettled where neither topic nor subscription says.
         package var queueLeaseMilliseconds: UInt32 = 60_000
         /// How often a record is delivered before it is dead-lettered, where a dead-letter topic but no limit is given.
@@ -16,6 +17,8 @@ extension Broker {
         package var cursorWriteMilliseconds: UInt64 = 50
         /// Entries of the cursors' log before it is written anew (more where more cursors live).
         package var cursorEntries = 10_000
+        /// Bytes of the groups' log before it is written anew (more where the groups take more).
+        package var groupLogBytes = 16 << 20
         package var retentionCheckMilliseconds: UInt64 = 5_000
         /// After how long a dead letter that could not be stored is tried again.
         package var moveRetryMilliseconds: UInt64 = 1_000

@@ -55,11 +55,14 @@ package struct JoinGroup: Sendable {
     package var protocols: [GroupProtocol]
     /// A new dynamic member is first told its id (Kafka's KIP-394), so that a lost answer leaves nobody behind.
     package var requiresKnownMemberID: Bool
+    /// Understands a leader's answer that says to assign nothing (KIP-814).
+    package var maySkipAssignment: Bool
     /// Why it joins, for people.
     package var reason: String?
     package init(
         group: String, memberID: String, instanceID: String?, clientID: String, clientHost: String, sessionTimeoutMilliseconds: Int32,
-        rebalanceTimeoutMilliseconds: Int32, protocolType: String, protocols: [GroupProtocol], requiresKnownMemberID: Bool, reason: String?
+        rebalanceTimeoutMilliseconds: Int32, protocolType: String, protocols: [GroupProtocol], requiresKnownMemberID: Bool,
+        maySkipAssignment: Bool = false, reason: String?
     ) {
         self.group = group
         self.memberID = memberID
@@ -71,6 +74,7 @@ package struct JoinGroup: Sendable {
         self.protocolType = protocolType
         self.protocols = protocols
         self.requiresKnownMemberID = requiresKnownMemberID
+        self.maySkipAssignment = maySkipAssignment
         self.reason = reason
     }
 }
@@ -93,13 +97,18 @@ package struct JoinedGroup: Equatable, Sendable {
     package var memberID: String
     /// Everybody, for the leader; empty for the others.
     package var members: [JoinedMember]
-    package init(generation: Int32, protocolType: String, protocolName: String, leader: String, memberID: String, members: [JoinedMember]) {
+    /// The leader came back to a stable group: all have their assignments already.
+    package var skipsAssignment: Bool
+    package init(
+        generation: Int32, protocolType: String, protocolName: String, leader: String, memberID: String, members: [JoinedMember], skipsAssignment: Bool = false
+    ) {
         self.generation = generation
         self.protocolType = protocolType
         self.protocolName = protocolName
         self.leader = leader
         self.memberID = memberID
         self.members = members
+        self.skipsAssignment = skipsAssignment
     }
 }
 

@@ -31,6 +31,15 @@ package struct Limits: Sendable, Equatable {
     package var bindings = 100_000
     package var subscriptions = 100_000
     package var producers = 100_000
+    package var groups = 10_000
+    package var membersPerGroup = 1_000
+    /// Of what a member says of itself when it joins, and of what it is assigned.
+    package var memberBytes = 1 << 20
+    package var offsetsPerGroup = 100_000
+    /// Of the text that is kept with a committed offset.
+    package var offsetMetadataBytes = 4_096
+    /// Of all groups together, with members and offsets.
+    package var groupBytes = 256 << 20
     package var nameBytes = 249
     package var routingKeyBytes = 255
     package var routeDepth = 16

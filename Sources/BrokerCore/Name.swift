@@ -19,4 +19,14 @@ package enum Name {
         guard name != ".", name != ".." else { throw BrokerError(.invalidName, "'\(name)' is no name") }
         guard !name.hasPrefix(reserved) else { throw BrokerError(.invalidName, "names that begin with '\(reserved)' are the broker's own") }
     }
+
+    /// Groups, their members and instances: 1 to 1024 bytes of any text, as clients of other brokers have it. They never become paths, and
+    /// what people see of them is escaped where it is shown.
+    package static func validateGroup(_ name: String) throws(BrokerError) {
+        let count = name.utf8.count
+        guard count >= 1 else { throw BrokerError(.invalidName, "a group's name has at least one character") }
+        guard count <= groupBytes else { throw BrokerError(.invalidName, "a group's name has at most \(groupBytes) bytes, this one \(count)") }
+    }
+
+    package static let groupBytes = 1_024
 }

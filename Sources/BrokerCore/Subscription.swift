@@ -142,6 +142,8 @@ final class Session {
     var consumers: [ConsumerID: Consumer] = [:]
     var replyTopics: [TopicID] = []
     var parked: [ParkedFetch] = []
+    /// Groups that may have requests of this session parked.
+    var groups: Set<String> = []
 
     init(id: SessionID) { self.id = id }
 }

@@ -26,6 +26,7 @@ struct ServerConfig: Sendable {
     /// How often a queue delivers a message before it becomes a dead letter, where there is a place for those.
     var queueDeliveryLimit: Int
     var queueSetAsideAfter: Int
+    var groups: GroupOptions
     var limits: Limits
     var log: LogWriter.Options
     /// Every key with what is in force and where that was said, in the order of the sections.
@@ -62,6 +63,7 @@ struct ServerConfig: Sendable {
         queueLease = queues.duration("lease", default: .seconds(60), in: .milliseconds(10) ... .seconds(7 * 86_400))
         queueDeliveryLimit = queues.integer("delivery_limit", default: 20, in: 1...65_535)
         queueSetAsideAfter = queues.integer("set_aside_after", default: 8, in: 0...1_000_000)
+        groups = ServerConfig.read(GroupOptions.init, root.section("groups"), GroupOptions(), &faults)
         limits = ServerConfig.read(Limits.init, root.section("limits"), Limits(), &faults)
         let log = root.section("log")
         self.log = LogWriter.Options()

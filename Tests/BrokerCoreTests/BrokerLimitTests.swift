@@ -1,7 +1,8 @@
-import BrokerCore
 import Bytes
 import SegmentLog
 import Testing
+
+@testable import BrokerCore
 
 /// Each bound of the broker is reached: the answer names it, the counter counts it, and nothing else is harmed.
 struct BrokerLimitTests {
@@ -127,6 +128,62 @@ struct BrokerLimitTests {
         let request = harness.publish(topic, String(repeating: "x", count: 200))
         harness.settleDown()
         #expect(harness.errorCode(harness.responses[request]) == .messageTooLarge)
+    }
+
+    @Test func groupsAndTheirMembers() throws {
+        let harness = try Harness { options in
+            options.groups.initialRebalanceMilliseconds = 0
+            options.limits.groups = 2
+            options.limits.membersPerGroup = 1
+            options.limits.memberBytes = 2_000
+        }
+        let member = try harness.formGroup("a")
+        _ = try harness.formGroup("b")
+        refused(harness, Harness.asked("c"), "groups")
+        refused(harness, Harness.asked("a", metadata: [UInt8](repeating: 0, count: 2_000)), "member_bytes")
+        refused(harness, harness.sync("a", member, assign: [member.memberID: String(repeating: "x", count: 2_001)]), "member_bytes")
+        #expect(harness.errorCode(harness.answer(Harness.asked("a"))) == .groupFull)
+        #expect(harness.statistic("limit_members_per_group_total") == 1)
+        _ = harness.answer(.group(.leave(group: "a", [LeavingMember(memberID: member.memberID, instanceID: nil, reason: nil)])))
+        #expect(harness.join("a")?.generation == 3)
+    }
+
+    @Test func offsetsOfGroups() throws {
+        let harness = try Harness { options in
+            options.limits.offsetsPerGroup = 2
+            options.limits.offsetMetadataBytes = 10
+        }
+        _ = try harness.create("t", TopicOptions(partitions: 4))
+        let response = harness.answer(Harness.commit("g", [("t", 0, 1), ("t", 1, 1), ("t", 2, 1), ("t", 0, 2)]))
+        #expect(harness.outcomes(response) == [nil, nil, .limitReached, .limitReached])
+        #expect(harness.outcomes(harness.answer(Harness.commit("g", [("t", 0, 3)]))) == [nil])
+        #expect(harness.statistic("limit_offsets_per_group_total") == 2)
+        #expect(harness.outcomes(harness.answer(Harness.commit("g", [("t", 0, 4)], metadata: "eleven more"))) == [.offsetMetadataTooLarge])
+        #expect(harness.statistic("limit_offset_metadata_bytes_total") == 1)
+        #expect(harness.committed("g") == ["t/0=3", "t/1=1"])
+    }
+
+    @Test func memoryOfAllGroups() throws {
+        let harness = try Harness { options in
+            options.groups.initialRebalanceMilliseconds = 0
+            options.limits.groupBytes = 25_000
+        }
+        _ = try harness.create("t")
+        var joined: [JoinedGroup] = []
+        for number in 0..<3 { if let member = harness.join("g\(number)", metadata: [UInt8](repeating: 0, count: 5_000)) { joined.append(member) } }
+        #expect(joined.count == 3)
+        refused(harness, Harness.asked("g3", metadata: [UInt8](repeating: 0, count: 5_000)), "group_bytes")
+        refused(harness, harness.sync("g0", joined[0], assign: [joined[0].memberID: String(repeating: "x", count: 9_000)]), "group_bytes")
+        refused(harness, Harness.commit("h", (0..<3).map { ("t", $0, 1) }, metadata: String(repeating: "x", count: 4_000)), "group_bytes")
+        for (number, member) in joined.enumerated() {
+            _ = harness.answer(.group(.leave(group: "g\(number)", [LeavingMember(memberID: member.memberID, instanceID: nil, reason: nil)])))
+        }
+        #expect(harness.join("g3", metadata: [UInt8](repeating: 0, count: 5_000)) != nil)
+        let names = (0..<4).map { "g\($0)" }
+        _ = harness.answer(
+            .group(.leave(group: "g3", [LeavingMember(memberID: harness.described("g3")?.members.first?.memberID ?? "", instanceID: nil, reason: nil)])))
+        _ = harness.answer(.group(.delete(names)))
+        #expect(harness.statistic("group_bytes") == 0, "what is taken is given back")
     }
 
     /// What hostile numbers in requests must not do is end the process.

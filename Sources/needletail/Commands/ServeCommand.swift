@@ -77,6 +77,7 @@ struct ServeCommand {
         options.pinsShards = config.pinsShards
         options.broker.log = config.topics
         options.broker.limits = config.limits
+        options.broker.groups = config.groups
         options.broker.diskReserveBytes = Int(config.diskReserve.rawValue)
         options.broker.queueLeaseMilliseconds = UInt32(clamping: config.queueLease.milliseconds)
         options.broker.deliveryLimit = UInt16(clamping: config.queueDeliveryLimit)
