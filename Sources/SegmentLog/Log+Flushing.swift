@@ -155,6 +155,7 @@ extension Log {
             target = LogPlace(offset: written, segment: segment, position: segment.end)
         }
         guard let target else { return }
+        fillAhead()
         if options.durability == .each, !flushing.requests.isEmpty { flushing.requests.removeFirst() }
         var covered: [(segment: Segment, end: Int)] = []
         var files: [FileHandle] = []

@@ -300,7 +300,7 @@ extension Log {
                 let file = try openFile(of: segment)
                 if preparation.cuts {
                     try storage.truncate(file, to: segment.end)
-                    if preparation.isTorn { try writeZeros(file, at: segment.end) }
+                    if preparation.isTorn { try writeZeros(file, 4_096, at: segment.end) }
                     try storage.sync(file)
                 }
             }
@@ -317,9 +317,9 @@ extension Log {
         do { try storage.remove(path(name)) } catch { if error.code != 2 { throw error } }
     }
 
-    private func writeZeros(_ file: FileHandle, at position: Int) throws(StorageError) {
+    func writeZeros(_ file: FileHandle, _ count: Int, at position: Int) throws(StorageError) {
         var zeros = ByteBuffer()
-        zeros.appendZeros(4_096)
+        zeros.appendZeros(count)
         try storage.write(file, [zeros.region(ByteRange(start: 0, count: zeros.count))], at: position)
         // The buffer lives until here.
         zeros.release()

@@ -74,6 +74,7 @@ extension Log {
             try storage.rename(spare.path, to: path)
             segment.file = spare.file
             segment.limit = spare.size
+            segment.filled = spare.size
         } else {
             segment.file = try storage.open(path, .create)
         }
@@ -95,6 +96,21 @@ extension Log {
         let path = path(LogFiles.spareName(background.spareNumber))
         background.preparing = (path, size)
         start(.prepare(path: path, size: size), .prepare)
+    }
+
+    private static let fillBytesMin = 16 << 10
+    private static let fillBytesMax = 256 << 10
+
+    /// Writes zeros behind what is about to be flushed, where the segment was not prepared and short flushes are waited for: the flushes
+    /// that follow find the file as long as it has to be. In proportion to the segment, so that a log that holds little stays little.
+    func fillAhead() {
+        guard !storage.isVolatile, options.durability.waitsForFlush, flushing.typicalBytes < Self.bulkFlushBytes else { return }
+        guard let segment = active, let file = segment.file, segment.end >= Self.fillBytesMin, segment.end >= segment.filled else { return }
+        let count = min(segment.end, Self.fillBytesMax, segment.limit &- segment.end)
+        guard count > 0 else { return }
+        // Nothing depends on it: without room for zeros the segment grows as before.
+        do { try writeZeros(file, count, at: segment.end) } catch { return }
+        segment.filled = segment.end &+ count
     }
 
     func spareCompleted(_ result: StorageResult) {

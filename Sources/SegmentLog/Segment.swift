@@ -15,6 +15,9 @@ final class Segment {
     var end = 0
     /// Bytes known to be on the disk.
     var durable = 0
+    /// Bytes of the file that were written before, zeros included; 0 where that is not known. Overwriting them and making that
+    /// durable needs no journal write.
+    var filled = 0
     /// The log rolls before it passes this size.
     var limit: Int
     /// Broker time of the first and the last append.

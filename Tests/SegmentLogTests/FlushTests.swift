@@ -138,6 +138,28 @@ import Testing
         #expect(held.flushes.last?.directories == ["logs/1-0"])
     }
 
+    @Test func shortFlushesSeldomFindTheFileGrown() throws {
+        var options = Log.Options()
+        options.durability = .group
+        let (bench, held) = try bench(options)
+        let path = "logs/1-0/" + LogFiles.name(.zero, .log)
+        let text = String(repeating: "x", count: 400)
+        var sizes: [Int] = []
+        while bench.log.watermarks.flushed < Offset(1_000) {
+            try bench.append(text)
+            settle(bench, held)
+            sizes.append(try held.disk.content(path).count)
+        }
+        let behindTheFirst = sizes.drop { $0 < 16 << 10 }
+        #expect(Set(behindTheFirst).count < 8, "the file grew \(Set(behindTheFirst).count) times in \(behindTheFirst.count) flushes")
+        // In proportion: a log that holds little stays little.
+        #expect(sizes.allSatisfy { $0 <= 1 << 20 } && sizes[20] < 16 << 10)
+        bench.pass(milliseconds: 1)
+        held.disk.closeAll()
+        try bench.reopen()
+        #expect(try bench.texts().count == 1_000)
+    }
+
     @Test func eachHasOneFlushPerRequest() throws {
         let (bench, held) = try bench(small(.each))
         for text in ["a", "b"] { try bench.append(text) }
