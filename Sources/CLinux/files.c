@@ -101,6 +101,8 @@ int sys_statfs(const char *path, struct sys_filesystem *filesystem) {
     return 0;
 }
 
+int sys_duplicate(int fd) { return RESULT(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
 int64_t sys_map(int fd, size_t length) {
     void *address = mmap(NULL, length, PROT_READ, MAP_SHARED, fd, 0);
     return address == MAP_FAILED ? -errno : (int64_t)(intptr_t)address;

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -40,7 +41,20 @@ int64_t sys_send(int fd, const void *bytes, size_t count, int dont_wait) {
     return RESULT(send(fd, bytes, count, MSG_NOSIGNAL | (dont_wait ? MSG_DONTWAIT : 0)));
 }
 
-int64_t sys_send_message(int fd, const void *message) { return RESULT(sendmsg(fd, message, MSG_NOSIGNAL | MSG_DONTWAIT)); }
+int64_t sys_send_message(int fd, const void *message, int more) {
+    return RESULT(sendmsg(fd, message, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0)));
+}
+
+int64_t sys_send_file(int fd, int file, int64_t position, size_t count) {
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0) return -errno;
+    if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK)) return -errno;
+    off_t from = position;
+    int64_t sent = RESULT(sendfile(fd, file, &from, count));
+    if (!(flags & O_NONBLOCK)) fcntl(fd, F_SETFL, flags);
+    return sent;
+}
+
 int sys_shutdown(int fd, int how) { return RESULT(shutdown(fd, how)); }
 
 static int set(int fd, int level, int option, int value) { return RESULT(setsockopt(fd, level, option, &value, sizeof value)); }

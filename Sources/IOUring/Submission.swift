@@ -54,6 +54,13 @@ extension Ring {
         unsafe finish(entry, id, .alone)
     }
 
+    /// Completes when the socket takes more, or is broken.
+    package func awaitRoom(on socket: Socket, id: OperationID) {
+        let entry = unsafe nextEntry()
+        unsafe io_uring_prep_poll_add(entry, socket.descriptor, pollOut)
+        unsafe finish(entry, id, .alone)
+    }
+
     package func read(_ file: File, into memory: UnsafeMutableRawBufferPointer, at position: UInt64, id: OperationID, link: Link = .alone) {
         let entry = unsafe nextEntry()
         unsafe io_uring_prep_read(entry, file.descriptor, memory.baseAddress, UInt32(memory.count), position)
@@ -112,5 +119,7 @@ extension Ring {
 
 /// SOCK_CLOEXEC.
 private let closeOnExec: Int32 = 0o2000000
+/// POLLOUT.
+private let pollOut: UInt32 = 0x4
 /// MSG_NOSIGNAL | MSG_WAITALL: the kernel goes on after a short send by itself where it can.
 private let sendFlags: Int32 = 0x4000 | 0x100

@@ -83,10 +83,17 @@ package struct Socket: Hashable, Sendable {
         while done < bytes.byteCount { done += try send(bytes.extracting(done..<bytes.byteCount)) }
     }
 
-    /// Sends what it can of `gather`, without waiting; answers how many bytes.
-    package func send(_ gather: GatherList) throws(Errno) -> Int {
+    /// Sends what it can of `gather`, without waiting; answers how many bytes. With `isFollowed` the system may hold the last packet
+    /// back until more is sent.
+    package func send(_ gather: GatherList, isFollowed: Bool = false) throws(Errno) -> Int {
         // Safety: the memory is kept by whoever loaded `gather`.
-        Int(try File.repeating { () in unsafe sys_send_message(descriptor, gather.message) })
+        Int(try File.repeating { () in unsafe sys_send_message(descriptor, gather.message, isFollowed ? 1 : 0) })
+    }
+
+    /// Sends what it can of the file's bytes out of the system's cache, without waiting; answers how many bytes. The signal of a peer
+    /// that is gone has to be ignored.
+    package func send(_ file: File, at position: Int, count: Int) throws(Errno) -> Int {
+        Int(try File.repeating { () in sys_send_file(descriptor, file.descriptor, Int64(position), count) })
     }
 
     /// Receives into memory that the caller owns, without waiting.

@@ -14,11 +14,16 @@ package final class SegmentMemory: @unchecked Sendable {
     private let base: UnsafeRawPointer
     package let count: Int
     private let owner: AnyObject
+    /// The file whose first bytes these are, open as long as this object lives; nil where there is none.
+    package let file: FileHandle?
 
-    /// - Parameter owner: unmaps or frees the memory when it goes.
-    package init(base: UnsafeRawPointer, count: Int, owner: AnyObject) {
+    /// - Parameters:
+    ///   - file: is closed by `owner` when it goes.
+    ///   - owner: unmaps or frees the memory when it goes.
+    package init(base: UnsafeRawPointer, count: Int, file: FileHandle? = nil, owner: AnyObject) {
         unsafe self.base = base
         self.count = count
+        self.file = file
         self.owner = owner
     }
 

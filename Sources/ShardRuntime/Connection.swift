@@ -25,7 +25,7 @@ final class Connection {
     private(set) var isSending = false
     /// When the send in flight began; peers that take nothing for too long are disconnected.
     private(set) var sendStarted = Instant(rawValue: 0)
-    private var regions: [MemoryRegion] = []
+    private var pieces: [OutputPiece] = []
 
     /// Requests that the broker has not answered yet, and the input bytes they came in.
     var unanswered = 0
@@ -62,11 +62,11 @@ final class Connection {
         output.closePiece()
         swap(&output, &inFlight)
         inFlightBytes = inFlight.pendingBytes
-        regions.removeAll(keepingCapacity: true)
-        inFlight.appendRegions(to: &regions)
+        pieces.removeAll(keepingCapacity: true)
+        inFlight.appendPieces(to: &pieces)
         isSending = true
         sendStarted = now
-        driver.send(socket, regions)
+        driver.send(socket, pieces)
     }
 
     /// The driver has sent everything it was given.
@@ -81,7 +81,7 @@ final class Connection {
         if input.isEmpty { input.release() }
         if !isSending {
             inFlight.release()
-            regions = []
+            pieces = []
         }
         if output.pendingBytes == 0 { output.release() }
     }

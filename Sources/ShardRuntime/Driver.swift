@@ -1,5 +1,6 @@
 package import Bytes
 package import SegmentLog
+package import Wire
 internal import Wire
 
 /// The one seam to the machine: sockets, the disk, the clocks. Implemented over io_uring, over epoll, and by the simulator; a shard
@@ -30,7 +31,7 @@ package protocol Driver: AnyObject {
     func stopReceiving(_ socket: SocketID)
     /// Sends all of `pieces` in order, then answers `sent` once; one send is in flight per socket. The memory belongs to the
     /// operation until `sent` or `closed`.
-    func send(_ socket: SocketID, _ pieces: [MemoryRegion])
+    func send(_ socket: SocketID, _ pieces: [OutputPiece])
     /// Ends the connection. `closed` follows once, after the last operation has let go of its memory.
     func close(_ socket: SocketID)
 
@@ -41,6 +42,10 @@ package protocol Driver: AnyObject {
 
 extension Driver {
     package func listen(_ address: ListenAddress, _ listener: ListenerID) throws(DriverError) -> ListenAddress { try listen(address, listener, .alone) }
+}
+
+extension Driver {
+    package func send(_ socket: SocketID, memory regions: [MemoryRegion]) { send(socket, regions.map { OutputPiece($0) }) }
 }
 
 /// What happened. Called from within `poll` only; the handler may ask the driver for more at once.

@@ -1,6 +1,7 @@
 package import Bytes
 internal import LinuxSystem
 package import SegmentLog
+package import Wire
 
 /// The driver over epoll: where io_uring is not permitted, and to compare with. The same promises, kept with non-blocking calls.
 ///
@@ -24,7 +25,7 @@ package final class EpollDriver: Driver {
     private var listeners: [ListeningSocket?] = []
     private var deferred: [Deferred] = []
     private var delivering: [Deferred] = []
-    private var gathers: [GatherList] = []
+    private var transmissions: [Transmission] = []
     private static let inputBytes = 256 << 10
     private static let acceptsAtOnce = 64
 
@@ -107,13 +108,13 @@ package final class EpollDriver: Driver {
         watch(slot)
     }
 
-    package func send(_ socket: SocketID, _ pieces: [MemoryRegion]) {
+    package func send(_ socket: SocketID, _ pieces: [OutputPiece]) {
         guard let slot = sockets[socket], !slot.isClosing, !slot.hasFailed else { return }
         precondition(slot.sending == nil, "one send at a time for each socket")
-        let gather = gathers.popLast() ?? GatherList()
-        gather.load(pieces)
-        slot.sending = gather
-        switch push(slot, gather) {
+        let transmission = transmissions.popLast() ?? Transmission()
+        transmission.load(pieces)
+        slot.sending = transmission
+        switch push(slot, transmission) {
         case .done: deferred.append(.sent(socket))
         case .waiting: watch(slot)
         case .failed(let error): deferred.append(.failed(socket, error))
@@ -134,9 +135,9 @@ package final class EpollDriver: Driver {
     }
 
     /// Sends what the socket takes.
-    private func push(_ slot: SocketSlot, _ gather: GatherList) -> Pushed {
+    private func push(_ slot: SocketSlot, _ transmission: Transmission) -> Pushed {
         do throws(Errno) {
-            while !gather.isEmpty { gather.advance(by: try slot.socket.send(gather)) }
+            while !transmission.isEmpty { transmission.advance(by: try slot.socket.sendNext(of: transmission)) }
             return .done
         } catch .wouldBlock {
             return .waiting
@@ -150,7 +151,7 @@ package final class EpollDriver: Driver {
     private func watch(_ slot: SocketSlot) {
         var wanted: Poller.Interest = []
         if slot.canReceive { wanted.insert(.read) }
-        if let gather = slot.sending, !gather.isEmpty, !slot.isClosing, !slot.hasFailed { wanted.insert(.write) }
+        if let transmission = slot.sending, !transmission.isEmpty, !slot.isClosing, !slot.hasFailed { wanted.insert(.write) }
         guard wanted != slot.watched else { return }
         do throws(Errno) {
             if wanted.isEmpty {
@@ -235,8 +236,8 @@ package final class EpollDriver: Driver {
 
     private func serve(_ slot: SocketSlot, _ ready: Poller.Interest, _ handler: any DriverHandler) {
         let broken = !ready.isDisjoint(with: [.failed, .hungUp])
-        if slot.watched.contains(.write), broken || ready.contains(.write), let gather = slot.sending {
-            switch push(slot, gather) {
+        if slot.watched.contains(.write), broken || ready.contains(.write), let transmission = slot.sending {
+            switch push(slot, transmission) {
             case .done:
                 recycle(slot)
                 watch(slot)
@@ -281,8 +282,9 @@ package final class EpollDriver: Driver {
     }
 
     private func recycle(_ slot: SocketSlot) {
-        guard let gather = slot.sending else { return }
+        guard let transmission = slot.sending else { return }
         slot.sending = nil
-        if gathers.count < 64 { gathers.append(gather) }
+        transmission.clear()
+        if transmissions.count < 64 { transmissions.append(transmission) }
     }
 }

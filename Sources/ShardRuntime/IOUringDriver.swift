@@ -2,6 +2,7 @@ package import Bytes
 internal import IOUring
 internal import LinuxSystem
 package import SegmentLog
+package import Wire
 
 /// The driver over io_uring: multishot accepts and receives into shared buffers, one send in flight per socket.
 ///
@@ -33,7 +34,7 @@ package final class IOUringDriver: Driver {
     private var listeners: [ListeningSocket?] = []
     private var deferred: [Deferred] = []
     private var delivering: [Deferred] = []
-    private var gathers: [GatherList] = []
+    private var transmissions: [Transmission] = []
 
     package convenience init(_ options: DriverOptions = DriverOptions()) throws(DriverError) {
         try self.init(options, features: options.plainRing ? .plain : .current)
@@ -136,13 +137,17 @@ package final class IOUringDriver: Driver {
         ring.cancel(slot.operation(.receive), id: ignoredOperation)
     }
 
-    package func send(_ socket: SocketID, _ pieces: [MemoryRegion]) {
+    package func send(_ socket: SocketID, _ pieces: [OutputPiece]) {
         guard let slot = sockets[socket], !slot.isClosing, !slot.hasFailed else { return }
         precondition(slot.sending == nil, "one send at a time for each socket")
-        let gather = gathers.popLast() ?? GatherList()
-        gather.load(pieces)
-        slot.sending = gather
-        if gather.isEmpty { deferred.append(.sent(socket)) } else { submitSend(slot, gather) }
+        let transmission = transmissions.popLast() ?? Transmission()
+        transmission.load(pieces)
+        slot.sending = transmission
+        switch push(slot, transmission) {
+        case .done: deferred.append(.sent(socket))
+        case .waiting: break
+        case .failed(let error): deferred.append(.failed(socket, error))
+        }
     }
 
     package func close(_ socket: SocketID) {
@@ -164,9 +169,31 @@ package final class IOUringDriver: Driver {
         ring.receive(slot.socket, buffers, multishot: features.multishotReceive, id: slot.operation(.receive))
     }
 
-    private func submitSend(_ slot: SocketSlot, _ gather: GatherList) {
-        slot.inFlight += 1
-        ring.send(slot.socket, gather, id: slot.operation(.send))
+    private enum Pushed {
+        case done, waiting
+        case failed(Errno)
+    }
+
+    /// Sends on. The last run of memory goes through the ring. Stored bytes, which the ring would hand to another thread, and what stands
+    /// before them go by calls that do not wait; where the socket takes no more, the ring says when it does.
+    private func push(_ slot: SocketSlot, _ transmission: Transmission) -> Pushed {
+        do throws(Errno) {
+            while !transmission.isEmpty {
+                if transmission.stored == nil, !transmission.isFollowed {
+                    slot.inFlight += 1
+                    ring.send(slot.socket, transmission.gather, id: slot.operation(.send))
+                    return .waiting
+                }
+                transmission.advance(by: try slot.socket.sendNext(of: transmission))
+            }
+            return .done
+        } catch .wouldBlock {
+            slot.inFlight += 1
+            ring.awaitRoom(on: slot.socket, id: slot.operation(.room))
+            return .waiting
+        } catch {
+            return .failed(error)
+        }
     }
 
     private func armWaker() {
@@ -228,6 +255,7 @@ package final class IOUringDriver: Driver {
         switch OperationKind(rawValue: completion.id.kind) {
         case .receive: received(completion, handler)
         case .send: sent(completion, handler)
+        case .room: hasRoom(completion, handler)
         case .accept: accepted(completion, handler)
         case .close: cancelled(completion, handler)
         case .wake:
@@ -272,17 +300,32 @@ package final class IOUringDriver: Driver {
     }
 
     private func sent(_ completion: Completion, _ handler: any DriverHandler) {
-        guard let slot = sockets[completion.id], let gather = slot.sending else { return }
+        guard let slot = sockets[completion.id], let transmission = slot.sending else { return }
         slot.inFlight -= 1
         if slot.isClosing { return finishIfIdle(slot, handler) }
         switch completion.error {
-        case nil where completion.result > 0:
-            gather.advance(by: Int(completion.result))
-            if !gather.isEmpty { return submitSend(slot, gather) }
+        case nil where completion.result > 0: transmission.advance(by: Int(completion.result))
+        case .interrupted?, .wouldBlock?: break
+        case let error: return fail(slot, error ?? .brokenPipe, handler)
+        }
+        sendOn(slot, transmission, handler)
+    }
+
+    /// What became of waiting for room shows when it is used.
+    private func hasRoom(_ completion: Completion, _ handler: any DriverHandler) {
+        guard let slot = sockets[completion.id], let transmission = slot.sending else { return }
+        slot.inFlight -= 1
+        if slot.isClosing { return finishIfIdle(slot, handler) }
+        sendOn(slot, transmission, handler)
+    }
+
+    private func sendOn(_ slot: SocketSlot, _ transmission: Transmission, _ handler: any DriverHandler) {
+        switch push(slot, transmission) {
+        case .done:
             recycle(slot)
             handler.sent(slot.id)
-        case .interrupted?, .wouldBlock?: submitSend(slot, gather)
-        case let error: fail(slot, error ?? .brokenPipe, handler)
+        case .waiting: break
+        case .failed(let error): fail(slot, error, handler)
         }
     }
 
@@ -344,8 +387,9 @@ package final class IOUringDriver: Driver {
     }
 
     private func recycle(_ slot: SocketSlot) {
-        guard let gather = slot.sending else { return }
+        guard let transmission = slot.sending else { return }
         slot.sending = nil
-        if gathers.count < 64 { gathers.append(gather) }
+        transmission.clear()
+        if transmissions.count < 64 { transmissions.append(transmission) }
     }
 }

@@ -11,7 +11,7 @@ final class SocketSlot {
     /// Operations that the kernel has not let go of.
     var inFlight = 0
     /// What is being sent; nil when nothing is.
-    var sending: GatherList?
+    var sending: Transmission?
     var wantsInput = false
     /// A receive is armed in the kernel (ring), or the poller watches for input or room (epoll).
     var isReceiving = false
@@ -42,6 +42,8 @@ enum OperationKind: UInt8 {
     case close = 4
     case wake = 5
     case sync = 6
+    /// The socket takes more of what is being sent.
+    case room = 7
 }
 
 /// The connections of one driver.

@@ -2,6 +2,7 @@ package import Bytes
 package import SegmentLog
 package import ShardRuntime
 import Synchronization
+package import Wire
 
 /// The machine under a shard, simulated in one thread: sockets to `SimulatedPeer`s, a `SimulatedDisk`, and virtual clocks.
 ///
@@ -93,12 +94,12 @@ package final class SimulatedDriver: Driver {
         connection.isReceiving = false
     }
 
-    package func send(_ socket: SocketID, _ pieces: [MemoryRegion]) {
+    package func send(_ socket: SocketID, _ pieces: [OutputPiece]) {
         guard let connection = known(socket, "send") else { return }
         guard connection.sending == nil else { return violated("a second send on socket \(socket.slot) while one is in flight") }
         guard !connection.isClosing else { return violated("a send on socket \(socket.slot) after close") }
-        guard pieces.contains(where: { $0.count > 0 }) else { return violated("a send of nothing on socket \(socket.slot)") }
-        connection.sending = SimulatedConnection.Sending(pieces)
+        guard pieces.contains(where: { $0.region.count > 0 }) else { return violated("a send of nothing on socket \(socket.slot)") }
+        connection.sending = SimulatedConnection.Sending(pieces.map(\.region))
         trace.note("send", socket.slot, pieces.count)
         settle(connection)
     }

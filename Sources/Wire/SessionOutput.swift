@@ -28,6 +28,8 @@ package struct SessionOutput: ~Copyable {
     }
 
     package static let copyLimit = 1024
+    /// Slices from here on are sent from their file.
+    package static let fileLimit = 64 << 10
 
     package init() {}
 
@@ -60,11 +62,11 @@ package struct SessionOutput: ~Copyable {
     }
 
     /// Where the pieces lie. They stay valid until `clear`; nothing may be written meanwhile.
-    package func appendRegions(to regions: inout [MemoryRegion]) {
+    package func appendPieces(to list: inout [OutputPiece]) {
         for piece in pieces {
             switch piece {
-            case .bytes(let range): regions.append(bytes.region(range))
-            case .slice(let slice): regions.append(slice.memory.region(slice.range))
+            case .bytes(let range): list.append(OutputPiece(bytes.region(range)))
+            case .slice(let slice): list.append(OutputPiece(slice))
             }
         }
     }

@@ -128,8 +128,8 @@ private final class Echo: DriverHandler {
         let region = box.put(bytes)
         waiting[socket] = []
         inFlight[socket] = box
-        driver.send(socket, [region])
-        if sendsTwice { driver.send(socket, [region]) }
+        driver.send(socket, memory: [region])
+        if sendsTwice { driver.send(socket, memory: [region]) }
         if spoilsMemory, bytes.count > 8 { box.buffer.patch(little: UInt64(0), at: 0) }
     }
 

@@ -46,6 +46,8 @@ struct sys_filesystem {
     int64_t free_bytes, total_bytes;
 };
 int sys_statfs(const char *path, struct sys_filesystem *filesystem);
+/// Another descriptor of the same file, closed on exec.
+int sys_duplicate(int fd);
 /// A shared read-only mapping; the address, or the negated error number in the last page.
 int64_t sys_map(int fd, size_t length);
 int sys_unmap(int64_t address, size_t length);
@@ -66,8 +68,10 @@ int64_t sys_receive(int fd, void *bytes, size_t count, int dont_wait);
 /// Throws away up to `count` received bytes without waiting.
 int64_t sys_discard(int fd, size_t count);
 int64_t sys_send(int fd, const void *bytes, size_t count, int dont_wait);
-/// `message` is a struct msghdr. Does not wait, raises no signal.
-int64_t sys_send_message(int fd, const void *message);
+/// `message` is a struct msghdr. Does not wait, raises no signal. With `more` something follows at once.
+int64_t sys_send_message(int fd, const void *message, int more);
+/// Sends from the file's cache. Does not wait, whatever the socket is; SIGPIPE has to be ignored.
+int64_t sys_send_file(int fd, int file, int64_t position, size_t count);
 enum { SYS_SHUT_READ = 0, SYS_SHUT_WRITE = 1, SYS_SHUT_BOTH = 2 };
 int sys_shutdown(int fd, int how);
 int sys_set_reuse_address(int fd);
