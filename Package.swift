@@ -86,7 +86,7 @@ let package = Package(
 
         tests("Bytes"),
         tests("ConfigFile"),
-        tests("Simulation", ["ShardWorkload"]),
+        tests("Simulation", ["ShardWorkload", "BrokerCore", "SegmentLog", "Bytes"]),
         tests("Observability"),
         tests("Containers"),
         tests("BrokerCore", ["SegmentLog", "Bytes"]),

@@ -69,12 +69,16 @@ extension Broker {
         if case .deadLetter = move.kind {
             guard let name = deadLetterTopic(lane.subscription) else { return drop(move) }
             do throws(BrokerError) {
-                if let existing = topicsByName[name] {
+                if destinationsAsked[name] != nil {
+                    destinationsAsked[name]?.append(move)
+                    return
+                } else if let existing = topicsByName[name] {
                     destination = existing
                 } else if isAuthority {
                     destination = try makeTopic(name, .queue())
                 } else {
-                    return ask(0, .createTopic(name: name, .queue()), RawSpan(), .resume(move))
+                    destinationsAsked[name] = [move]
+                    return ask(0, .createTopic(name: name, .queue()), RawSpan(), .resume(topic: name))
                 }
             } catch { return retry(move) }
             // A topic that a crash could still forget, or that another shard does not know yet, takes no letters. Members know no such.

@@ -66,8 +66,8 @@ extension Broker {
         case part(Fanout)
         /// A record on its way to another topic.
         case moved(MovedRecord)
-        /// A destination that was to be made.
-        case resume(Move)
+        /// A destination of moves that was to be made.
+        case resume(topic: String)
         /// A topic was altered: its owner is to describe it.
         case describe(SessionID, RequestID, topic: String)
         /// Goes to a session as it is.
@@ -125,9 +125,11 @@ extension Broker {
             if fanout.remaining == 0 { answer(fanout) }
         case .moved(let record):
             if case .failed(let error) = response { moved(record, error) } else { moved(record, nil) }
-        case .resume(let move):
-            // Also where somebody else has made it: until this broker knows of it there is time.
-            if case .failed = response { retry(move) } else { moves.append(move) }
+        case .resume(let name):
+            for move in destinationsAsked.removeValue(forKey: name) ?? [] {
+                // Also where somebody else has made it: until this broker knows of it there is time.
+                if case .failed = response { retry(move) } else { moves.append(move) }
+            }
         case .describe(let session, let request, let name):
             guard case .topics = response, let topic = topicsByName[name] else { return respond(session, request, response) }
             self.ask(topic.owner, .describeTopic(name: name), RawSpan(), .relay(session, request))

@@ -169,9 +169,11 @@ extension Broker {
     /// Writes, flushes and closes everything; waits for it, and starts nothing new. A log with an operation still under way closes when
     /// its completion is handed in, so who wants a clean stop goes on handing them in until `isQuiet`; who does not leaves such logs as
     /// after a crash. Answers what could not be closed cleanly.
-    @discardableResult package func shutDown(now: Now) -> [StartError] {
+    /// - Parameter alone: no other broker was ever asked to serve.
+    @discardableResult package func shutDown(now: Now, alone: Bool = false) -> [StartError] {
         guard !isShuttingDown else { return [] }
         self.now = now
+        if alone { sharing.open = 0 }
         isShuttingDown = true
         // What is unsettled is unsettled when the next start reads the cursors.
         for session in sessions.keys.sorted(by: { $0.rawValue < $1.rawValue }) where !session.isBroker { close(session, now: now) }

@@ -65,6 +65,7 @@ extension Broker {
     private func writeShards() throws(StartError) {
         let path = options.directory + "/" + Broker.layoutFile
         do throws(StorageError) {
+            try storage.makeDirectory(options.directory)
             do { try storage.remove(path + ".new") } catch { if error.code != 2 { throw error } }
             try storage.create(path + ".new", Array("\(map.shards)\n".utf8), syncs: true)
             try storage.rename(path + ".new", to: path)

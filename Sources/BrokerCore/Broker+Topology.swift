@@ -264,6 +264,12 @@ extension Broker {
 
     func describe(_ topic: Topic) -> TopicDescription {
         var described: [PartitionDescription] = []
+        // What another shard has is described there; here it is as when it was made.
+        if !isHere(topic) {
+            described = (0..<topic.options.partitions).map {
+                PartitionDescription(index: $0, start: .zero, flushed: .zero, end: .zero, bytes: 0, segments: 0, fault: nil)
+            }
+        }
         for partition in topic.partitions {
             var text = partition.failure?.text
             // A list of ten thousand topics opens no log.

@@ -81,6 +81,8 @@ package final class Broker {
     /// In the catalog, of topics that other shards have.
     var foreignSubscriptions: [SubscriptionID: CatalogRecord] = [:]
     var nextReplyTopic: UInt32 = 1
+    /// Moves that wait for the authority to make their destination.
+    var destinationsAsked: [String: [Move]] = [:]
 
     // What operators are told, and the room on the disk
     var notices: [Notice] = []

@@ -20,6 +20,8 @@ package struct BrokerMail: Sendable {
         case record([CatalogRecord], through: Int64)
         /// Authority to member: so many of them are on disk.
         case recorded(through: Int64)
+        /// The disk has become full, or has room again.
+        case diskChanged
         /// Member to authority: its logs are closed.
         case closedLogs
     }

@@ -42,6 +42,8 @@ extension Broker {
 
     func lookAtDisk() {
         guard room.look(storage.space(of: options.directory), reserve: options.diskReserveBytes) else { return }
-        notices.append(room.isLow ? .diskLow(free: room.free, reserve: room.reserve) : .diskRoomAgain(free: room.free))
+        // One disk for all: who sees a change makes the others look, and one tells.
+        for other in 0..<map.shards where other != shard { mail[other].events.append(.diskChanged) }
+        if isAuthority { notices.append(room.isLow ? .diskLow(free: room.free, reserve: room.reserve) : .diskRoomAgain(free: room.free)) }
     }
 }

@@ -191,6 +191,7 @@ package final class Switchboard {
             case .catalogKnown(let through): broker.member(shard, knows: through)
             case .record(let records, let through): broker.record(records, of: shard, through: through)
             case .recorded(let through): broker.recorded(through: through)
+            case .diskChanged: broker.lookAtDisk()
             case .closedLogs: broker.memberHasClosed()
             }
         }
@@ -212,7 +213,9 @@ package final class Switchboard {
         while !broker.effects.isEmpty {
             for effect in broker.takeEffects() {
                 var effect = effect
-                if case .respond(let session, let id, .statistics(let own)) = effect { effect = .respond(session, id, .statistics(figures(own))) }
+                if case .respond(let session, let id, .statistics(let own)) = effect, session.isBroker {
+                    effect = .respond(session, id, .statistics(figures(own)))
+                }
                 let shard = effect.session.shard
                 if shard == broker.shard { keep(effect) } else { broker.mail[shard].add(effect) }
             }

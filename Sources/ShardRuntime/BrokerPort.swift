@@ -2,29 +2,37 @@ import BrokerCore
 import Bytes
 import SegmentLog
 
-/// A shard's way to the broker: the broker itself, or the mail to the shard that has it.
+/// A shard's way to the broker: its own, which alone has everything, or its own among those of other shards.
 enum BrokerPort {
     case here(Broker)
-    case away(RemoteBroker)
+    case among(Neighbours)
+
+    /// The broker on this shard.
+    var own: Broker {
+        switch self {
+        case .here(let broker): broker
+        case .among(let neighbours): neighbours.board.broker
+        }
+    }
 
     func open(_ session: SessionID) {
         switch self {
         case .here(let broker): broker.open(session)
-        case .away(let remote): remote.open(session)
+        case .among(let neighbours): neighbours.board.open(session)
         }
     }
 
     func close(_ session: SessionID, now: Now) {
         switch self {
         case .here(let broker): broker.close(session, now: now)
-        case .away(let remote): remote.close(session)
+        case .among(let neighbours): neighbours.board.close(session, now: now)
         }
     }
 
     func setWritable(_ session: SessionID, _ writable: Bool) {
         switch self {
         case .here(let broker): broker.setWritable(session, writable)
-        case .away(let remote): remote.setWritable(session, writable)
+        case .among(let neighbours): neighbours.board.setWritable(session, writable)
         }
     }
 
@@ -32,26 +40,36 @@ enum BrokerPort {
     func perform(_ requests: [(id: RequestID, request: Request)], from session: SessionID, input: RawSpan, now: Now) {
         switch self {
         case .here(let broker): for (id, request) in requests { broker.perform(request, id, from: session, input: input, now: now) }
-        case .away(let remote): remote.perform(requests, from: session, input: input)
+        case .among(let neighbours): for (id, request) in requests { neighbours.board.perform(request, id, from: session, input: input, now: now) }
         }
     }
 
-    /// The home shard has not taken what was asked: no more is to be received.
-    var isCongested: Bool { if case .away(let remote) = self { remote.isCongested } else { false } }
+    /// Another shard has not taken what was asked: no more is to be received.
+    var isCongested: Bool { if case .among(let neighbours) = self { neighbours.isCongested } else { false } }
+
+    /// Whether there is something to be passed on at once.
+    var hasWork: Bool {
+        switch self {
+        case .here(let broker): !broker.effects.isEmpty
+        case .among(let neighbours): neighbours.hasWork
+        }
+    }
 }
 
 /// Where a shard stands among those of its process.
 package struct ShardPlace {
-    enum Role {
-        /// The only one: nobody else is told anything.
-        case alone(Broker)
-        case home(Broker, [ShardLink])
-        case front(ShardLink)
-    }
-
     var number = 0
-    var role: Role
+    var broker: BrokerPort
     /// How others wake it; nil where there are none.
     var doorbell: Doorbell?
     var connections = ConnectionCount()
+    var histograms = TickHistograms()
+    /// Of all shards, this one included.
+    var all: [ShardHistograms] = []
+}
+
+/// What one shard measures; any thread may read it at any time.
+struct ShardHistograms: Sendable {
+    var tick: TickHistograms
+    var broker: StageHistograms
 }

@@ -12,7 +12,7 @@ extension Shard {
     func fail(_ fault: StorageError) {
         failure = fault
         log.error("broker_failed", [("reason", .text("\(fault)")), ("meaning", "the catalog cannot be written; the broker ends")])
-        fronts?.stop(within: Shard.failureNanoseconds)
+        if case .among(let neighbours) = broker { neighbours.stop(within: Shard.failureNanoseconds) }
         stop(within: Shard.failureNanoseconds)
     }
 
@@ -44,16 +44,22 @@ extension Shard {
         // One more grace period when late: an operation or a shard that holds on must not hold the process.
         let isOver = isLate && now.instant.nanoseconds(since: until) > 1_000_000_000
         guard !isWaiting || isOver else { return }
-        switch broker {
-        case .here(let broker):
-            // Front shards still have sessions to close.
-            guard fronts?.haveLeft ?? true || isOver else { return }
-            for problem in broker.shutDown(now: driver.now) { log.error("not_closed", [("path", .text(problem.path)), ("reason", .text(problem.reason))]) }
-            // A log with an operation under way is left clean once that has ended; one that hangs does not hold the process.
-            guard broker.isQuiet || failure != nil || isOver else { return }
-        case .away(let remote):
-            guard remote.leave() || isOver else { return }
+        if case .among(let neighbours) = broker {
+            if !hasLeft { neighbours.leave() }
+            hasLeft = true
+            post(neighbours)
+            // Other shards' sessions still ask this broker.
+            guard neighbours.haveLeft || isOver else { return }
         }
-        state = .stopped
+        let own = broker.own
+        for problem in own.shutDown(now: driver.now) { log.error("not_closed", [("path", .text(problem.path)), ("reason", .text(problem.reason))]) }
+        var isDone = own.isQuiet
+        if case .among(let neighbours) = broker {
+            // The catalog, which vouches for all logs, is closed by its shard when the others have told it that theirs are.
+            post(neighbours)
+            isDone = isDone && neighbours.isSilent
+        }
+        // A log with an operation under way is left clean once that has ended; one that hangs does not hold the process.
+        if isDone || failure != nil || isOver { state = .stopped }
     }
 }

@@ -4,15 +4,15 @@ package import Observability
 package import SegmentLog
 package import Wire
 
-/// One thread's share of the process: a driver, the connections on it with their sessions, and the way to the broker, which one
-/// shard (the *home* shard) has. Made on its thread, never leaves it.
+/// One thread's share of the process: a driver, the connections on it with their sessions, and a broker, which has the topics that the
+/// shard owns. Made on its thread, never leaves it.
 ///
 /// One pass of `run` is a *tick*:
 ///
 ///     poll (receive → session → broker) → broker.endTick (write, flush, dispatch) → effects (session → output) → send
 ///
-/// Where there are several shards, the home shard's tick also takes the others' mail before `endTick` and posts their effects after
-/// it; a front shard posts its requests in place of `endTick`, and its effects come by mail.
+/// Where there are several shards, a tick also takes the others' mail before `endTick`; it posts what its sessions ask of other brokers
+/// before, and the effects for their sessions after it.
 package final class Shard: DriverHandler {
     package struct Options: Sendable {
         /// How long to look for work before sleeping, after there was some.
@@ -25,8 +25,6 @@ package final class Shard: DriverHandler {
     private let options: Options
     let driver: any Driver
     let broker: BrokerPort
-    /// The front shards; nil except on the home shard of several.
-    let fronts: FrontShards?
     private let number: Int
     private let server: ServerIdentity
     private let doorbell: Doorbell?
@@ -42,11 +40,14 @@ package final class Shard: DriverHandler {
     private var requests: [(id: RequestID, request: Request)] = []
     private var effects: [Effect] = []
     package private(set) var counters = ShardCounters()
-    package let stages = StageTimes()
+    package let stages: StageTimes
+    private let histograms: [ShardHistograms]
     private var lastWork = Instant(rawValue: 0)
     private var wasBusy = false
     private var sweep = Sweep()
     var state = State.running
+    /// The others know that the last session is gone.
+    var hasLeft = false
     /// The broker's own storage failed, and with it every promise.
     package internal(set) var failure: StorageError?
 
@@ -61,7 +62,7 @@ package final class Shard: DriverHandler {
     package convenience init(
         options: Options, driver: any Driver, broker: Broker, protocols: [any WireProtocol], commands: CommandQueue, log: LogWriter
     ) {
-        self.init(options: options, driver: driver, place: ShardPlace(role: .alone(broker)), protocols: protocols, commands: commands, log: log)
+        self.init(options: options, driver: driver, place: ShardPlace(broker: .here(broker)), protocols: protocols, commands: commands, log: log)
     }
 
     /// - Parameter protocols: what each listener speaks, by the listener's number.
@@ -70,12 +71,9 @@ package final class Shard: DriverHandler {
     ) {
         self.options = options
         self.driver = driver
-        (broker, fronts) =
-            switch place.role {
-            case .alone(let broker): (.here(broker), nil)
-            case .home(let broker, let links): (.here(broker), FrontShards(links))
-            case .front(let link): (.away(RemoteBroker(link)), nil)
-            }
+        broker = place.broker
+        stages = StageTimes(place.histograms)
+        histograms = place.all
         number = place.number
         server = options.server.serving(on: number)
         doorbell = place.doorbell
@@ -99,22 +97,19 @@ package final class Shard: DriverHandler {
     package func tick() {
         waitForWork()
         let now = driver.now
-        if let fronts, case .here(let broker) = broker, fronts.takeMail(broker, now: now) { wasBusy = true }
+        if case .among(let neighbours) = broker { takeMail(neighbours, now) }
         let isTimed = wasBusy
         if isTimed { stages.received(since: now.instant, at: driver.readClock()) }
+        let own = broker.own
+        own.endTick(now: now)
+        if isTimed { stages.appended(at: driver.readClock()) }
+        for notice in own.takeNotices() { tell(notice) }
+        if let fault = own.fatalFault, failure == nil { fail(fault) }
         switch broker {
-        case .here(let broker):
-            broker.endTick(now: now)
-            if isTimed { stages.appended(at: driver.readClock()) }
-            for notice in broker.takeNotices() { tell(notice) }
-            if let fault = broker.fatalFault, failure == nil { fail(fault) }
-            broker.takeEffects(into: &effects)
-            fronts?.sort(&effects, figures: statistics)
-            fronts?.post()
-        case .away(let remote):
-            if remote.post(figures, at: now.instant) { heedCongestion(remote) }
-            if isTimed { stages.posted(at: driver.readClock()) }
-            if let within = remote.takeEffects(into: &effects) { stop(within: within) }
+        case .here(let broker): broker.takeEffects(into: &effects)
+        case .among(let neighbours):
+            neighbours.board.takeEffects(into: &effects) { $0 + figures }
+            post(neighbours)
         }
         passOnEffects(now)
         if sweep.isDue(now.instant) { sweepSome(now) }
@@ -132,28 +127,16 @@ package final class Shard: DriverHandler {
         let deadline = deadline()
         guard let doorbell, deadline > driver.now.instant else { return driver.poll(until: deadline, self) }
         doorbell.fallAsleep()
-        driver.poll(until: hasWork ? driver.now.instant : deadline, self)
+        driver.poll(until: broker.hasWork ? driver.now.instant : deadline, self)
         doorbell.wakeUp()
-    }
-
-    private var hasWork: Bool {
-        switch broker {
-        case .here: fronts?.hasWork ?? false
-        case .away(let remote): remote.hasWork
-        }
     }
 
     private func deadline() -> Instant {
         let now = driver.now.instant
         if options.spinNanoseconds > 0, now.nanoseconds(since: lastWork) < options.spinNanoseconds { return now }
         var next = connections.count > 0 || sweep.isWaiting ? sweep.next : .distantFuture
-        switch broker {
-        case .here(let broker):
-            // Sessions may have asked for something after the tick's effects were taken.
-            next = broker.effects.isEmpty ? min(next, broker.nextDeadline) : now
-        case .away(let remote):
-            next = min(next, remote.nextPost(counters))
-        }
+        // Sessions may have asked for something after the tick's effects were taken.
+        next = broker.hasWork ? now : min(next, broker.own.nextDeadline)
         if case .draining(let until) = state {
             // Late, it waits for what is being closed, and does not spin meanwhile.
             next = min(next, now < until ? until : .distantFuture, now.advanced(byNanoseconds: 10_000_000))
@@ -161,24 +144,34 @@ package final class Shard: DriverHandler {
         return next
     }
 
-    // MARK: Front shards
+    // MARK: Other shards
 
-    /// The mailbox has become full, or has room again.
-    private func heedCongestion(_ remote: RemoteBroker) {
-        if remote.isCongested { counters.mailboxFull += 1 }
+    private func takeMail(_ neighbours: Neighbours, _ now: Now) {
+        let (hadWork, stop) = neighbours.takeMail(now: now)
+        if hadWork { wasBusy = true }
+        if let stop { self.stop(within: stop) }
+        // The others can begin while this shard's broker writes.
+        post(neighbours)
+    }
+
+    /// Where a mailbox has become full, or has room again, this shard receives less or more.
+    func post(_ neighbours: Neighbours) {
+        guard neighbours.post() else { return }
+        counters.mailboxFull = neighbours.mailboxFull
         for slot in 0..<connections.capacity {
             guard let connection = connections.connection(inSlot: slot), connection.state == .open else { continue }
             balance(connection)
         }
     }
 
-    private var figures: ShardFigures { ShardFigures(counters: counters, connections: connections.count, stages: stages.histograms) }
+    /// What adds up over the shards.
+    private var figures: [Statistic] { counters.statistics(connections: connections.count) }
 
-    /// What all shards add to the broker's own figures.
-    private func statistics() -> [Statistic] {
-        var own = figures
-        own.counters.mailboxFull += fronts?.mailboxFull ?? 0
-        return ShardFigures.statistics([own] + (fronts?.figures ?? []))
+    /// What the brokers have counted, with what does not add up.
+    private func complete(_ counted: [Statistic]) -> [Statistic] {
+        let shards = [Statistic(name: "needletail_shards", value: Double(max(1, histograms.count)))]
+        guard case .among = broker else { return counted + figures + shards + TickHistograms.statistics([stages.histograms]) }
+        return counted + shards + StageHistograms.statistics(histograms.map(\.broker)) + TickHistograms.statistics(histograms.map(\.tick))
     }
 
     // MARK: Connections come and go
@@ -333,9 +326,8 @@ package final class Shard: DriverHandler {
                 guard let connection = connections[session] else { continue }
                 connection.unanswered -= 1
                 guard connection.state == .open else { continue }
-                // A front shard's have the sums in them already.
-                if case .statistics(let figures) = response, case .here = broker {
-                    connection.session.complete(id, .statistics(figures + statistics()), &connection.output)
+                if case .statistics(let counted) = response {
+                    connection.session.complete(id, .statistics(complete(counted)), &connection.output)
                 } else {
                     connection.session.complete(id, response, &connection.output)
                 }
@@ -428,7 +420,7 @@ package final class Shard: DriverHandler {
 
     package func storageCompleted(_ ticket: StorageTicket, _ result: StorageResult) {
         wasBusy = true
-        if case .here(let broker) = broker { broker.storageCompleted(ticket, result, now: driver.now) }
+        broker.own.storageCompleted(ticket, result, now: driver.now)
     }
 
     package func woken() {

@@ -7,8 +7,8 @@ package import Wire
 /// The shards of one process: starts their threads, waits until all of them listen, stops them.
 ///
 /// Everything of a shard is made on its own thread and never leaves it; what crosses are the options, the outcome of the start,
-/// commands, and the mail between shards. Shard 0 has the broker and opens the addresses first; the others join its TCP ports, and
-/// the system deals connections out. No shard runs before all of them could start.
+/// commands, and the mail between shards. Shard 0 has the catalog and opens the addresses first; the others begin with what it knows and
+/// join its TCP ports, and the system deals connections out. No shard runs before all of them could start.
 package final class ShardGroup: Sendable {
     package struct Options: Sendable {
         package var driver = DriverChoice.auto
@@ -71,7 +71,9 @@ package final class ShardGroup: Sendable {
         var opened: [ShardThread.Opened] = []
         do throws(StartError) {
             for thread in threads {
-                let plan = ShardPlan(options, number: thread.number, addresses: opened.first?.addresses ?? options.listeners.map(\.address), log: log)
+                let plan = ShardPlan(
+                    options, number: thread.number, addresses: opened.first?.addresses ?? options.listeners.map(\.address), catalog: opened.first?.catalog,
+                    log: log)
                 opened.append(try thread.open(plan))
             }
         } catch {
@@ -79,11 +81,10 @@ package final class ShardGroup: Sendable {
             throw error
         }
         let doorbells = opened.map { Doorbell($0.waker) }
-        let links = doorbells.dropFirst().map { ShardLink(front: $0, home: doorbells[0], capacity: options.mailboxCapacity) }
+        let links = ShardLink.all(doorbells, capacity: options.mailboxCapacity)
+        let histograms = opened.map(\.histograms)
         for thread in threads {
-            let neighbours: ShardThread.Neighbours =
-                threads.count == 1 ? .none : thread.number == 0 ? .fronts(links, doorbells[0]) : .home(links[thread.number - 1], doorbells[thread.number])
-            thread.run(beside: neighbours, places)
+            thread.run(ShardThread.Surroundings(links: links[thread.number], doorbell: doorbells[thread.number], connections: places, histograms: histograms))
         }
         return Started(driver: opened[0].driver, addresses: opened[0].addresses, shards: threads.count, topics: opened[0].topics, wasClean: opened[0].wasClean)
     }

@@ -1,51 +1,37 @@
 import BrokerCore
 internal import Synchronization
 
-/// What one tick of a front shard (one without a broker) says to the home shard (the one with it), in order.
-struct BrokerMail: Sendable {
-    enum Event: Sendable {
-        case opened(SessionID)
-        case closed(SessionID)
-        case writable(SessionID, Bool)
-        /// `input` is where the bytes that the request's ranges count from lie in the mail's own.
-        case request(SessionID, RequestID, Request, input: Range<Int>)
-    }
-
-    var events: [Event] = []
-    /// Copies of what sessions read when they asked.
-    var input: [UInt8] = []
-    var figures: ShardFigures?
-    /// Nothing more comes: the shard has closed its last session.
-    var isLast = false
-
-    var isEmpty: Bool { events.isEmpty && figures == nil && !isLast }
+/// What one tick of a shard says to another shard.
+struct ShardMail: Sendable {
+    var broker: BrokerMail
+    var farewell = Farewell()
 }
 
-/// What one tick of the home shard says to a front shard.
-struct EffectMail: Sendable {
-    var effects: [Effect] = []
+/// What shards say to each other about the end.
+struct Farewell: Sendable {
+    /// The shard has closed its last session: it asks nothing any more for others.
+    var isLast = false
     /// The broker has failed: stop within so many nanoseconds.
     var stop: UInt64?
 
-    var isEmpty: Bool { effects.isEmpty && stop == nil }
+    var isEmpty: Bool { !isLast && stop == nil }
 }
 
-/// What is between the home shard and one front shard.
+/// The two mailboxes between one shard and another, as the one sees them.
 struct ShardLink: Sendable {
-    let requests: Mailbox<BrokerMail>
-    let effects: Mailbox<EffectMail>
+    /// The other.
+    let shard: Int
+    let leaving: Mailbox<ShardMail>
+    let arriving: Mailbox<ShardMail>
 
-    init(front: Doorbell, home: Doorbell, capacity: Int) {
-        requests = Mailbox(capacity: capacity, from: front, to: home)
-        effects = Mailbox(capacity: capacity, from: home, to: front)
+    /// The links of every shard to all others, by its number.
+    static func all(_ doorbells: [Doorbell], capacity: Int) -> [[ShardLink]] {
+        var boxes: [[Mailbox<ShardMail>]] = []
+        for from in doorbells { boxes.append(doorbells.map { Mailbox(capacity: capacity, from: from, to: $0) }) }
+        return doorbells.indices.map { own in
+            doorbells.indices.filter { $0 != own }.map { ShardLink(shard: $0, leaving: boxes[own][$0], arriving: boxes[$0][own]) }
+        }
     }
-}
-
-/// What a shard shows to others: its counters as they were, and histograms that any thread may read at any time.
-struct ShardFigures: Sendable {
-    var counters = ShardCounters()
-    var connections = 0
-    var stages = TickHistograms()
 }
 
 /// How many connections all shards have together, so that the limit is the process's.

@@ -10,21 +10,25 @@ struct ShardPlan: Sendable {
     let number: Int
     /// Where shard 0 is to listen, or does, by the listeners' numbers. Ports are resolved for all but shard 0.
     let addresses: [ListenAddress]
+    /// What shard 0's broker knows; nil for shard 0.
+    let catalog: Broker.CatalogImage?
     let log: LogWriter
 
-    init(_ options: ShardGroup.Options, number: Int, addresses: [ListenAddress], log: LogWriter) {
+    init(_ options: ShardGroup.Options, number: Int, addresses: [ListenAddress], catalog: Broker.CatalogImage?, log: LogWriter) {
         self.options = options
         self.number = number
         self.addresses = addresses
+        self.catalog = catalog
         self.log = log
     }
 
-    /// A driver that listens, and on shard 0 the broker.
+    /// A driver that listens, and a broker.
     struct Machine {
         var driver: any Driver
         var reason: String
-        var broker: Broker?
+        var broker: Broker
         var addresses: [ListenAddress] = []
+        let histograms = TickHistograms()
     }
 
     func make() throws(StartError) -> Machine {
@@ -42,12 +46,11 @@ struct ShardPlan: Sendable {
         } catch {
             throw StartError(path: "driver", reason: error.description)
         }
-        var machine = Machine(driver: driver, reason: reason)
-        if number == 0 {
-            var brokerOptions = options.broker
-            if brokerOptions.stopwatch == nil { brokerOptions.stopwatch = { Clock.monotonic } }
-            machine.broker = try Broker(options: brokerOptions, storage: driver.storage, now: driver.now)
-        }
+        var brokerOptions = options.broker
+        if brokerOptions.stopwatch == nil { brokerOptions.stopwatch = { Clock.monotonic } }
+        let place = catalog.map { Broker.Place.member(number, of: options.shards, $0) } ?? .authority(of: options.shards)
+        var machine = Machine(
+            driver: driver, reason: reason, broker: try Broker(options: brokerOptions, storage: driver.storage, now: driver.now, place: place))
         for (listener, address) in addresses.enumerated() {
             if number > 0, case .unix = address { continue }
             machine.addresses.append(try listen(driver, address, listener))

@@ -21,6 +21,9 @@ final class ShardThread: Sendable {
     private let failed = Atomic<Bool>(false)
 
     struct Opened: Sendable {
+        /// What the members begin with; nil from a member.
+        var catalog: Broker.CatalogImage?
+        var histograms: ShardHistograms
         var waker: any Waker
         var driver: String
         var addresses: [ListenAddress]
@@ -28,10 +31,12 @@ final class ShardThread: Sendable {
         var wasClean: Bool
     }
 
-    enum Neighbours: Sendable {
-        case none
-        case fronts([ShardLink], Doorbell)
-        case home(ShardLink, Doorbell)
+    /// What a shard shares with the others.
+    struct Surroundings: Sendable {
+        var links: [ShardLink]
+        var doorbell: Doorbell
+        var connections: ConnectionCount
+        var histograms: [ShardHistograms]
     }
 
     private struct State {
@@ -39,7 +44,7 @@ final class ShardThread: Sendable {
         var waker: (any Waker)?
         var thread: LinuxSystem.Thread?
         /// nil: the start was given up.
-        var decision: (neighbours: Neighbours, connections: ConnectionCount)?
+        var surroundings: Surroundings?
     }
 
     init(_ number: Int) throws(Errno) {
@@ -74,8 +79,8 @@ final class ShardThread: Sendable {
     }
 
     /// Lets the shard run.
-    func run(beside neighbours: Neighbours, _ connections: ConnectionCount) {
-        state.withLock { $0.decision = (neighbours, connections) }
+    func run(_ surroundings: Surroundings) {
+        state.withLock { $0.surroundings = surroundings }
         decided.raise()
     }
 
@@ -112,28 +117,26 @@ final class ShardThread: Sendable {
             state.withLock { $0.outcome = .failure(error) }
             return opened.raise()
         }
+        let isFirstOfSeveral = number == 0 && plan.options.shards > 1
         let told = Opened(
-            waker: machine.driver.waker, driver: machine.reason, addresses: machine.addresses, topics: machine.broker?.topicCount ?? 0,
-            wasClean: machine.broker?.wasStoppedCleanly ?? true)
+            catalog: isFirstOfSeveral ? machine.broker.catalogImage : nil,
+            histograms: ShardHistograms(tick: machine.histograms, broker: machine.broker.stages), waker: machine.driver.waker, driver: machine.reason,
+            addresses: machine.addresses, topics: machine.broker.topicCount, wasClean: machine.broker.wasStoppedCleanly)
         state.withLock {
             $0.outcome = .success(told)
             $0.waker = told.waker
         }
         opened.raise()
         decided.take()
-        guard let (neighbours, connections) = state.withLock({ $0.decision }) else {
-            machine.broker?.shutDown(now: machine.driver.now)
+        guard let surroundings = state.withLock({ $0.surroundings }) else {
+            machine.broker.shutDown(now: machine.driver.now, alone: true)
             return
         }
-        let role: ShardPlace.Role
-        let doorbell: Doorbell?
-        switch (neighbours, machine.broker) {
-        case (.none, let broker?): (role, doorbell) = (.alone(broker), nil)
-        case (.fronts(let links, let own), let broker?): (role, doorbell) = (.home(broker, links), own)
-        case (.home(let link, let own), nil): (role, doorbell) = (.front(link), own)
-        default: preconditionFailure("shard \(number): shard 0 and no other has the broker")
-        }
-        let place = ShardPlace(number: number, role: role, doorbell: doorbell, connections: connections)
+        let isAlone = surroundings.links.isEmpty
+        let place = ShardPlace(
+            number: number, broker: isAlone ? .here(machine.broker) : .among(Neighbours(Switchboard(machine.broker), surroundings.links)),
+            doorbell: isAlone ? nil : surroundings.doorbell, connections: surroundings.connections, histograms: machine.histograms,
+            all: surroundings.histograms)
         let shard = Shard(
             options: plan.options.shard, driver: machine.driver, place: place, protocols: plan.options.listeners.map(\.wireProtocol), commands: commands,
             log: plan.log)

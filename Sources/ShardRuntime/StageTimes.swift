@@ -10,21 +10,18 @@ struct TickHistograms: Sendable {
 
     /// What several shards measured, as one.
     static func statistics(_ shards: [TickHistograms]) -> [Statistic] {
-        figures("receive", shards.map(\.receive)) + figures("append", shards.map(\.append)) + figures("deliver", shards.map(\.deliver))
-    }
-
-    private static func figures(_ stage: String, _ histograms: [Histogram]) -> [Statistic] {
-        var seen = HistogramSnapshot()
-        for histogram in histograms { seen.merge(histogram.snapshot()) }
-        return Statistic.stage(stage, seen)
+        Statistic.stage("receive", shards.map(\.receive)) + Statistic.stage("append", shards.map(\.append))
+            + Statistic.stage("deliver", shards.map(\.deliver))
     }
 }
 
 /// How long each part of a busy tick takes, in nanoseconds: `receive` (bytes to requests to the log's staging), `append` (writing,
-/// starting flushes, dispatching; where the broker is), `deliver` (effects to frames to the driver).
+/// starting flushes, dispatching), `deliver` (effects to frames to the driver).
 package final class StageTimes {
-    let histograms = TickHistograms()
+    let histograms: TickHistograms
     private var last = Instant(rawValue: 0)
+
+    init(_ histograms: TickHistograms = TickHistograms()) { self.histograms = histograms }
 
     /// A busy tick's input has been dealt with; it began at `start`.
     func received(since start: Instant, at now: Instant) {
@@ -36,9 +33,6 @@ package final class StageTimes {
         histograms.append.record(now.nanoseconds(since: last))
         last = now
     }
-
-    /// A front shard's requests are on their way, which is no stage of its own.
-    func posted(at now: Instant) { last = now }
 
     func delivered(at now: Instant) {
         histograms.deliver.record(now.nanoseconds(since: last))

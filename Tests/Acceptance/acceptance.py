@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Tries the real binary as a new user would: each function is one claim. Closes with `N passed, N failed, N skipped`.
 
-NEEDLETAIL_BINARY names the binary, NEEDLETAIL_DRIVER the driver (io_uring or epoll), NEEDLETAIL_STREAM_BYTES how much is streamed.
+NEEDLETAIL_BINARY names the binary, NEEDLETAIL_DRIVER the driver (io_uring or epoll), NEEDLETAIL_SHARDS how many
+shards it runs (where a claim does not say), NEEDLETAIL_STREAM_BYTES how much is streamed.
 Arguments, if any, select claims by part of their name.
 """
 import sys

@@ -14,6 +14,7 @@ import time
 
 BINARY = os.environ.get("NEEDLETAIL_BINARY") or str(pathlib.Path(__file__).resolve().parents[2] / ".build/release/needletail")
 DRIVER = os.environ.get("NEEDLETAIL_DRIVER", "io_uring")
+SHARDS = os.environ.get("NEEDLETAIL_SHARDS")
 
 
 class Skipped(Exception):
@@ -39,7 +40,7 @@ class Broker:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("NEEDLETAIL_")}
         with open(self.errors, "ab") as errors:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--data", str(self.data), "--listen", f"native={self.server}", "--driver", DRIVER, *self.flags],
+                [BINARY, "serve", "--data", str(self.data), "--listen", f"native={self.server}", "--driver", DRIVER, *self.shards(), *self.flags],
                 stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=self.home)
         timer = threading.Timer(timeout, self.process.kill)
         timer.start()
@@ -47,6 +48,9 @@ class Broker:
         timer.cancel()
         assert self.ready_line, f"the broker did not start: {self.log()}"
         return self
+
+    def shards(self):
+        return ["--shards", SHARDS] if SHARDS and not any(str(flag).startswith("--shards") for flag in self.flags) else []
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)

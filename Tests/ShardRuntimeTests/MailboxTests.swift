@@ -1,10 +1,10 @@
-import BrokerCore
 import Bytes
 import LinuxSystem
 import SegmentLog
 import Synchronization
 import Testing
 
+@testable import BrokerCore
 @testable import ShardRuntime
 
 /// Mailboxes and doorbells: nothing is lost, nobody sleeps through it, and nobody is woken who is awake. Also run under the thread
@@ -114,42 +114,45 @@ import Testing
     }
 
     @Test func whatAFullMailboxDoesNotTakeIsKeptInOrder() throws {
-        let (front, home) = (try Place(), try Place())
-        let link = ShardLink(front: front.bell, home: home.bell, capacity: 2)
-        let remote = RemoteBroker(link)
-        let now = Instant(rawValue: 0)
+        let places = [try Place(), try Place()]
+        let links = ShardLink.all(places.map(\.bell), capacity: 2)
+        let now = Now(instant: Instant(rawValue: 1), time: Timestamp(milliseconds: 1))
+        let broker = try Broker(options: Broker.Options(directory: "/data"), storage: MemoryStorage(), now: now, place: .authority(of: 2))
+        let neighbours = Neighbours(Switchboard(broker), links[0])
         var changes: [Bool] = []
         for number in 0..<10 {
-            remote.open(SessionID(rawValue: UInt64(number)))
+            let session = SessionID(place: UInt64(number), on: 0)
+            neighbours.board.open(session)
             let input = [UInt8(number)]
-            remote.perform([(RequestID(rawValue: UInt64(number)), .append(append))], from: SessionID(rawValue: UInt64(number)), input: input.rawSpan)
-            changes.append(remote.post(ShardFigures(), at: now))
+            neighbours.board.perform(.append(append), RequestID(rawValue: UInt64(number)), from: session, input: input.rawSpan, now: now)
+            changes.append(neighbours.post())
         }
         #expect(changes == [false, false, true] + Array(repeating: false, count: 7))
-        #expect(remote.isCongested && !remote.hasWork)
+        #expect(neighbours.isCongested && !neighbours.hasWork && neighbours.mailboxFull == 1)
         var seen: [UInt64] = []
         var bytes: [UInt8] = []
         func takeAll() {
-            while let mail = link.requests.take() {
-                for event in mail.events {
+            while let mail = links[1][0].arriving.take() {
+                for event in mail.broker.events {
                     switch event {
                     case .opened(let session): seen.append(session.rawValue)
                     case .request(let session, _, _, let input):
                         #expect(seen.last == session.rawValue)
-                        bytes += mail.input[input]
+                        bytes += mail.broker.input[input]
                     default: Issue.record("unexpected")
                     }
                 }
             }
         }
         takeAll()
-        #expect(seen == [0, 1] && remote.hasWork)
-        let isFree = remote.post(ShardFigures(), at: now)
-        #expect(isFree && !remote.isCongested)
+        #expect(seen == [0, 1] && neighbours.hasWork)
+        let isFree = neighbours.post()
+        #expect(isFree && !neighbours.isCongested && neighbours.isSilent)
         takeAll()
         #expect(seen == Array(0..<10) && bytes == Array(0..<10))
     }
 
+    /// To a topic of shard 1.
     private var append: Append {
         Append(
             target: .topic(TopicID(rawValue: 1), partition: 0), content: .batch(ByteRange(start: 0, count: 1)), durability: .none, answer: .whenReached)
