@@ -30,6 +30,10 @@ struct KafkaAPI: Sendable {
         // Records
         KafkaAPI(.produce, begin: produce), KafkaAPI(.fetch, begin: fetch), KafkaAPI(listOffsets),
         KafkaAPI(.offsetForLeaderEpoch, begin: offsetForLeaderEpoch), KafkaAPI(initProducerID),
+        // Groups of consumers
+        KafkaAPI(findCoordinator), KafkaAPI(joinGroup), KafkaAPI(syncGroup), KafkaAPI(heartbeat), KafkaAPI(leaveGroup),
+        KafkaAPI(offsetCommit), KafkaAPI(offsetFetch), KafkaAPI(offsetDelete),
+        KafkaAPI(describeGroups), KafkaAPI(listGroups), KafkaAPI(deleteGroups),
         // The cluster
         KafkaAPI(apiVersions), KafkaAPI(metadata), KafkaAPI(describeCluster), KafkaAPI(describeLogDirs), KafkaAPI(describeClientQuotas),
         // Topics and their settings
