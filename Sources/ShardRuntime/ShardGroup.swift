@@ -55,6 +55,7 @@ package final class ShardGroup: Sendable {
         options.shard.server.shards = Int32(options.shards)
         options.shard.server.directory = options.broker.directory
         options.shard.server.topics = options.broker.log
+        options.shard.server.groups = options.broker.groups
         self.options = options
         self.log = log
         do throws(Errno) {

@@ -83,6 +83,8 @@ package struct ServerIdentity: Sendable, Equatable {
     package var directory = ""
     /// What topics have that do not say otherwise.
     package var topics = Log.Options()
+    /// How groups of consumers behave.
+    package var groups = GroupOptions()
     package init(name: String = "needletail", version: String = "0.1.0", node: Int32 = 0, shards: Int32 = 1) {
         self.name = name
         self.version = version

@@ -162,6 +162,7 @@ import Wire
         ])
         let results = try ask(request, version: 6, DeleteTopicsResponse.self).responses
         #expect(results.map(\.errorCode) == [0, 100, 100, 100, 0, 42, 42])
+        #expect(results[4].topicID == id(3), "whoever names it learns its id")
         #expect(results[0].name == "state" && results[1].name == nil)
         let deleted = harness.asked.compactMap { if case .deleteTopic(let name) = $0.request { name } else { nil } }
         #expect(Set(deleted) == ["state", "jobs"])
@@ -332,8 +333,28 @@ import Wire
         #expect(some.results[0].topics[0].partitions == [DescribeLogDirsResponse.Partition(partitionIndex: 1, partitionSize: 1_000, offsetLag: 3)])
     }
 
-    @Test func thereAreNoQuotas() throws {
-        let answer: DescribeClientQuotasResponse = try ask(DescribeClientQuotasRequest(), version: 1)
-        #expect(answer.errorCode == 0 && answer.entries == [])
+    @Test func thereAreNoQuotasRulesUsersOrReassignments() throws {
+        let quotas: DescribeClientQuotasResponse = try ask(DescribeClientQuotasRequest(), version: 1)
+        #expect(quotas.errorCode == 0 && quotas.entries == [])
+        let rules: DescribeAclsResponse = try ask(DescribeAclsRequest(), version: 3)
+        #expect(rules.errorCode == KafkaError.securityDisabled.rawValue && rules.resources.isEmpty)
+        let everybody: DescribeUserScramCredentialsResponse = try ask(DescribeUserScramCredentialsRequest(users: nil), version: 0)
+        #expect(everybody.errorCode == 0 && everybody.results.isEmpty)
+        let named = DescribeUserScramCredentialsRequest(users: [DescribeUserScramCredentialsRequest.User(name: "eve")])
+        let nobody: DescribeUserScramCredentialsResponse = try ask(named, version: 0)
+        #expect(nobody.results.map(\.errorCode) == [KafkaError.resourceNotFound.rawValue])
+        let moves: ListPartitionReassignmentsResponse = try ask(ListPartitionReassignmentsRequest(), version: 0)
+        #expect(moves.errorCode == 0 && moves.topics.isEmpty)
+    }
+
+    @Test func topicsAndTheBrokerHaveSettings() throws {
+        func resources(_ types: [Int8], version: Int16 = 1) throws -> [String] {
+            let answer: ListConfigResourcesResponse = try ask(ListConfigResourcesRequest(resourceTypes: types), version: version)
+            return answer.configResources.map { "\($0.resourceType) \($0.resourceName)" }
+        }
+        #expect(try resources([]) == ["4 0", "8 0", "2 jobs", "2 orders", "2 state"])
+        #expect(try resources([2]) == ["2 jobs", "2 orders", "2 state"])
+        #expect(try resources([16]) == [])
+        #expect(try resources([], version: 0) == [], "there it is clients' metrics that are asked for")
     }
 }

@@ -36,9 +36,10 @@ struct KafkaAPI: Sendable {
         KafkaAPI(describeGroups), KafkaAPI(listGroups), KafkaAPI(deleteGroups),
         // The cluster
         KafkaAPI(apiVersions), KafkaAPI(metadata), KafkaAPI(describeCluster), KafkaAPI(describeLogDirs), KafkaAPI(describeClientQuotas),
+        KafkaAPI(describeAcls), KafkaAPI(describeUserScramCredentials), KafkaAPI(listPartitionReassignments),
         // Topics and their settings
         KafkaAPI(createTopics), KafkaAPI(deleteTopics), KafkaAPI(createPartitions), KafkaAPI(describeTopicPartitions), KafkaAPI(deleteRecords),
-        KafkaAPI(describeConfigs), KafkaAPI(alterConfigs), KafkaAPI(incrementalAlterConfigs),
+        KafkaAPI(describeConfigs), KafkaAPI(alterConfigs), KafkaAPI(incrementalAlterConfigs), KafkaAPI(listConfigResources),
     ]
 
     static let table: [KafkaAPIKey: KafkaAPI] = Dictionary(uniqueKeysWithValues: all.map { ($0.key, $0) })

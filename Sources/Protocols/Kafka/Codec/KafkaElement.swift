@@ -52,6 +52,14 @@ extension KafkaStruct {
     func encodeElement(to buffer: inout ByteBuffer, version: Int16, compact: Bool) { encode(to: &buffer, version: version) }
 }
 
+extension Int8: KafkaElement, KafkaWritable {
+    static let minSize = 1
+
+    @_lifetime(reader: copy reader)
+    static func element(from reader: inout KafkaReader, version: Int16, compact: Bool) throws(ByteError) -> Int8 { try reader.integer() }
+    func encodeElement(to buffer: inout ByteBuffer, version: Int16, compact: Bool) { buffer.append(big: self) }
+}
+
 extension Int32: KafkaElement, KafkaWritable {
     static let minSize = 4
 

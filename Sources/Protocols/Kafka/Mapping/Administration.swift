@@ -94,8 +94,33 @@ extension KafkaAPI {
         }
     }
 
-    /// There are none.
+    // MARK: What there is none of
+
     static func describeClientQuotas(_ request: DescribeClientQuotasRequest, _ call: KafkaCall) {
         call.respond { DescribeClientQuotasResponse(errorMessage: nil) }
+    }
+
+    static func listPartitionReassignments(_ request: ListPartitionReassignmentsRequest, _ call: KafkaCall) {
+        call.respond { ListPartitionReassignmentsResponse(errorMessage: nil) }
+    }
+
+    /// As a Kafka without an authorizer says.
+    static func describeAcls(_ request: DescribeAclsRequest, _ call: KafkaCall) {
+        call.respond {
+            DescribeAclsResponse(
+                errorCode: KafkaError.securityDisabled.rawValue, errorMessage: "There are no access rules here, and everybody may do everything.")
+        }
+    }
+
+    /// Who is asked for by name is not found; nobody else is there.
+    static func describeUserScramCredentials(_ request: DescribeUserScramCredentialsRequest, _ call: KafkaCall) {
+        call.respond {
+            DescribeUserScramCredentialsResponse(
+                errorMessage: nil,
+                results: (request.users ?? []).map {
+                    DescribeUserScramCredentialsResponse.Result(
+                        user: $0.name, errorCode: KafkaError.resourceNotFound.rawValue, errorMessage: "There is no user of this name.")
+                })
+        }
     }
 }

@@ -29,6 +29,20 @@ enum BrokerConfigs {
         BrokerConfig(name: "fetch.max.bytes", kind: .int(1...Int64(Int32.max)), words: "The most that one fetch is answered with.") { _ in
             String(64 << 20)
         },
+        BrokerConfig(
+            name: "group.initial.rebalance.delay.ms", kind: .int(0...Int64(Int32.max)),
+            words: "How long a new group waits for more members: `groups.initial_rebalance_delay`."
+        ) { String($0.peer.server.groups.initialRebalanceMilliseconds) },
+        BrokerConfig(
+            name: "group.max.session.timeout.ms", kind: .int(0...Int64(Int32.max)),
+            words: "The longest time within which members may promise to be heard of: `groups.session_timeout_max`."
+        ) { String($0.peer.server.groups.sessionTimeoutMilliseconds.upperBound) },
+        BrokerConfig(
+            name: "group.max.size", kind: .int(1...Int64(Int32.max)), words: "How many members a group has at most: `limits.members_per_group`."
+        ) { String($0.peer.limits.membersPerGroup) },
+        BrokerConfig(
+            name: "group.min.session.timeout.ms", kind: .int(0...Int64(Int32.max)), words: "The shortest: `groups.session_timeout_min`."
+        ) { String($0.peer.server.groups.sessionTimeoutMilliseconds.lowerBound) },
         BrokerConfig(name: "inter.broker.protocol.version", kind: .text([]), words: "For tools that tell by it what they may ask for.") { _ in "3.0" },
         BrokerConfig(name: "log.cleaner.enable", kind: .flag, words: "Topics with cleanup.policy=compact are compacted.") { _ in "true" },
         BrokerConfig(name: "log.cleanup.policy", kind: .list([]), words: "What becomes of old records where a topic does not say.") { context in
@@ -58,6 +72,14 @@ enum BrokerConfigs {
             name: "num.partitions", kind: .int(1...Int64(Int32.max)),
             words: "How many partitions a topic has whose creator leaves that to the broker: `default_partitions` of the listener."
         ) { String($0.options.defaultPartitions) },
+        BrokerConfig(
+            name: "offset.metadata.max.bytes", kind: .int(0...Int64(Int32.max)),
+            words: "How long the note is that stands with a committed offset: `limits.offset_metadata_size`."
+        ) { String($0.peer.limits.offsetMetadataBytes) },
+        BrokerConfig(
+            name: "offsets.retention.minutes", kind: .int(1...Int64(Int32.max)),
+            words: "How long committed offsets are kept after a group's last member has left: `groups.offsets_retention`."
+        ) { String($0.peer.server.groups.offsetsRetentionMilliseconds / 60_000) },
         BrokerConfig(name: "socket.request.max.bytes", kind: .int(1...Int64(Int32.max)), words: "`limits.frame_size`.") {
             String($0.peer.limits.frameBytes)
         },

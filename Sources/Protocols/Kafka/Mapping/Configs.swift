@@ -8,6 +8,23 @@ extension KafkaAPI {
         static let topic: Int8 = 2
         static let broker: Int8 = 4
         static let brokerLogger: Int8 = 8
+        static let clientMetrics: Int8 = 16
+    }
+
+    /// What has settings: topics and this broker. In version 0 only subscriptions to clients' metrics are asked for, of which there are none.
+    static func listConfigResources(_ request: ListConfigResourcesRequest, _ call: KafkaCall) {
+        var response = ListConfigResourcesResponse()
+        call.respond { response }
+        let wanted = call.version == 0 ? [Resource.clientMetrics] : request.resourceTypes
+        func isWanted(_ type: Int8) -> Bool { wanted.isEmpty || wanted.contains(type) }
+        for type in [Resource.broker, Resource.brokerLogger] where isWanted(type) {
+            response.configResources.append(
+                ListConfigResourcesResponse.Resource(resourceName: String(call.context.peer.server.node), resourceType: type))
+        }
+        guard isWanted(Resource.topic) else { return }
+        call.list { _, topics in
+            response.configResources += topics.map { ListConfigResourcesResponse.Resource(resourceName: $0.name, resourceType: Resource.topic) }
+        }
     }
 
     /// More resources than these in one request are refused: their answers are large, and nothing is lost by asking again.

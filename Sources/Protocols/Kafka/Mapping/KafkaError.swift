@@ -33,6 +33,7 @@ enum KafkaError: Int16 {
     case outOfOrderSequence = 45
     case duplicateSequence = 46
     case invalidProducerEpoch = 47
+    case securityDisabled = 54
     case kafkaStorageError = 56
     case nonEmptyGroup = 68
     case groupIDNotFound = 69
@@ -42,6 +43,7 @@ enum KafkaError: Int16 {
     case fencedInstanceID = 82
     case groupSubscribedToTopic = 86
     case invalidRecord = 87
+    case resourceNotFound = 91
     case unknownTopicID = 100
     case mismatchedEndpointType = 114
     case unsupportedEndpointType = 115

@@ -72,7 +72,11 @@ extension KafkaAPI {
         response.responses = request.topics.map { DeleteTopicsResponse.Topic(name: $0.name, topicID: $0.topicID) }
         for (index, topic) in request.topics.enumerated() {
             switch (topic.name, topic.topicID) {
-            case (let name?, .zero): delete(index, name, call)
+            case (let name?, .zero):
+                call.describe(name) { call, found in
+                    if case .success(let topic) = found { response.responses[index].topicID = KafkaUUID(topic.id) }
+                    delete(index, name, call)
+                }
             case (nil, .zero): response.responses[index].refuse(KafkaRefusal(.invalidRequest, "Neither topic name nor id was specified."))
             case (_?, _): response.responses[index].refuse(KafkaRefusal(.invalidRequest, "You may not specify both topic name and topic id."))
             case (nil, _): break

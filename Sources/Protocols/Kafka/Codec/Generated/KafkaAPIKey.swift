@@ -22,6 +22,7 @@ enum KafkaAPIKey: Int16, CaseIterable, Sendable {
     case deleteRecords = 21
     case initProducerID = 22
     case offsetForLeaderEpoch = 23
+    case describeAcls = 29
     case describeConfigs = 32
     case alterConfigs = 33
     case describeLogDirs = 35
@@ -29,9 +30,12 @@ enum KafkaAPIKey: Int16, CaseIterable, Sendable {
     case createPartitions = 37
     case deleteGroups = 42
     case incrementalAlterConfigs = 44
+    case listPartitionReassignments = 46
     case offsetDelete = 47
     case describeClientQuotas = 48
+    case describeUserScramCredentials = 50
     case describeCluster = 60
+    case listConfigResources = 74
     case describeTopicPartitions = 75
 
     /// The versions that the codec reads and writes.
@@ -57,6 +61,7 @@ enum KafkaAPIKey: Int16, CaseIterable, Sendable {
         case .deleteRecords: 0...2
         case .initProducerID: 0...4
         case .offsetForLeaderEpoch: 0...4
+        case .describeAcls: 1...3
         case .describeConfigs: 0...4
         case .alterConfigs: 0...2
         case .describeLogDirs: 0...4
@@ -64,9 +69,12 @@ enum KafkaAPIKey: Int16, CaseIterable, Sendable {
         case .createPartitions: 0...3
         case .deleteGroups: 0...2
         case .incrementalAlterConfigs: 0...1
+        case .listPartitionReassignments: 0...0
         case .offsetDelete: 0...0
         case .describeClientQuotas: 0...1
+        case .describeUserScramCredentials: 0...0
         case .describeCluster: 0...2
+        case .listConfigResources: 0...1
         case .describeTopicPartitions: 0...0
         }
     }
@@ -94,6 +102,7 @@ enum KafkaAPIKey: Int16, CaseIterable, Sendable {
         case .deleteRecords: 2
         case .initProducerID: 2
         case .offsetForLeaderEpoch: 4
+        case .describeAcls: 2
         case .describeConfigs: 4
         case .alterConfigs: 2
         case .describeLogDirs: 2
@@ -101,9 +110,12 @@ enum KafkaAPIKey: Int16, CaseIterable, Sendable {
         case .createPartitions: 2
         case .deleteGroups: 2
         case .incrementalAlterConfigs: 1
+        case .listPartitionReassignments: 0
         case .offsetDelete: nil
         case .describeClientQuotas: 1
+        case .describeUserScramCredentials: 0
         case .describeCluster: 0
+        case .listConfigResources: 0
         case .describeTopicPartitions: 0
         }
     }
@@ -131,6 +143,7 @@ enum KafkaAPIKey: Int16, CaseIterable, Sendable {
         case .deleteRecords: "DeleteRecords"
         case .initProducerID: "InitProducerId"
         case .offsetForLeaderEpoch: "OffsetForLeaderEpoch"
+        case .describeAcls: "DescribeAcls"
         case .describeConfigs: "DescribeConfigs"
         case .alterConfigs: "AlterConfigs"
         case .describeLogDirs: "DescribeLogDirs"
@@ -138,9 +151,12 @@ enum KafkaAPIKey: Int16, CaseIterable, Sendable {
         case .createPartitions: "CreatePartitions"
         case .deleteGroups: "DeleteGroups"
         case .incrementalAlterConfigs: "IncrementalAlterConfigs"
+        case .listPartitionReassignments: "ListPartitionReassignments"
         case .offsetDelete: "OffsetDelete"
         case .describeClientQuotas: "DescribeClientQuotas"
+        case .describeUserScramCredentials: "DescribeUserScramCredentials"
         case .describeCluster: "DescribeCluster"
+        case .listConfigResources: "ListConfigResources"
         case .describeTopicPartitions: "DescribeTopicPartitions"
         }
     }

@@ -25,6 +25,7 @@ extension KafkaAPIKey {
         case .deleteRecords: try buffer.recode(DeleteRecordsRequest.self, input, version)
         case .initProducerID: try buffer.recode(InitProducerIdRequest.self, input, version)
         case .offsetForLeaderEpoch: try buffer.recode(OffsetForLeaderEpochRequest.self, input, version)
+        case .describeAcls: try buffer.recode(DescribeAclsRequest.self, input, version)
         case .describeConfigs: try buffer.recode(DescribeConfigsRequest.self, input, version)
         case .alterConfigs: try buffer.recode(AlterConfigsRequest.self, input, version)
         case .describeLogDirs: try buffer.recode(DescribeLogDirsRequest.self, input, version)
@@ -32,9 +33,12 @@ extension KafkaAPIKey {
         case .createPartitions: try buffer.recode(CreatePartitionsRequest.self, input, version)
         case .deleteGroups: try buffer.recode(DeleteGroupsRequest.self, input, version)
         case .incrementalAlterConfigs: try buffer.recode(IncrementalAlterConfigsRequest.self, input, version)
+        case .listPartitionReassignments: try buffer.recode(ListPartitionReassignmentsRequest.self, input, version)
         case .offsetDelete: try buffer.recode(OffsetDeleteRequest.self, input, version)
         case .describeClientQuotas: try buffer.recode(DescribeClientQuotasRequest.self, input, version)
+        case .describeUserScramCredentials: try buffer.recode(DescribeUserScramCredentialsRequest.self, input, version)
         case .describeCluster: try buffer.recode(DescribeClusterRequest.self, input, version)
+        case .listConfigResources: try buffer.recode(ListConfigResourcesRequest.self, input, version)
         case .describeTopicPartitions: try buffer.recode(DescribeTopicPartitionsRequest.self, input, version)
         }
     }
@@ -62,6 +66,7 @@ extension KafkaAPIKey {
         case .deleteRecords: try buffer.recode(DeleteRecordsResponse.self, input, version)
         case .initProducerID: try buffer.recode(InitProducerIdResponse.self, input, version)
         case .offsetForLeaderEpoch: try buffer.recode(OffsetForLeaderEpochResponse.self, input, version)
+        case .describeAcls: try buffer.recode(DescribeAclsResponse.self, input, version)
         case .describeConfigs: try buffer.recode(DescribeConfigsResponse.self, input, version)
         case .alterConfigs: try buffer.recode(AlterConfigsResponse.self, input, version)
         case .describeLogDirs: try buffer.recode(DescribeLogDirsResponse.self, input, version)
@@ -69,9 +74,12 @@ extension KafkaAPIKey {
         case .createPartitions: try buffer.recode(CreatePartitionsResponse.self, input, version)
         case .deleteGroups: try buffer.recode(DeleteGroupsResponse.self, input, version)
         case .incrementalAlterConfigs: try buffer.recode(IncrementalAlterConfigsResponse.self, input, version)
+        case .listPartitionReassignments: try buffer.recode(ListPartitionReassignmentsResponse.self, input, version)
         case .offsetDelete: try buffer.recode(OffsetDeleteResponse.self, input, version)
         case .describeClientQuotas: try buffer.recode(DescribeClientQuotasResponse.self, input, version)
+        case .describeUserScramCredentials: try buffer.recode(DescribeUserScramCredentialsResponse.self, input, version)
         case .describeCluster: try buffer.recode(DescribeClusterResponse.self, input, version)
+        case .listConfigResources: try buffer.recode(ListConfigResourcesResponse.self, input, version)
         case .describeTopicPartitions: try buffer.recode(DescribeTopicPartitionsResponse.self, input, version)
         }
     }
