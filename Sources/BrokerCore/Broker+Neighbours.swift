@@ -73,6 +73,7 @@ extension Broker {
         /// Goes to a session as it is.
         case relay(SessionID, RequestID)
         case gather(Gather)
+        case fetch(FetchJoin, share: Int, FetchJoin.Stage)
     }
 
     var isAuthority: Bool { shard == 0 }
@@ -134,6 +135,7 @@ extension Broker {
             guard case .topics = response, let topic = topicsByName[name] else { return respond(session, request, response) }
             self.ask(topic.owner, .describeTopic(name: name), RawSpan(), .relay(session, request))
         case .relay(let session, let request): respond(session, request, response)
+        case .fetch(let join, let share, let stage): answered(response, to: join, share: share, stage)
         case .gather(let gather):
             gather.add(response)
             if gather.remaining == 0 { effects.append(.respond(gather.session, gather.request, gather.joined)) }

@@ -73,6 +73,9 @@ package final class Switchboard {
         case .everywhere:
             let gather = Gather(session: session, request: id, shards: broker.map.shards)
             for shard in 0..<broker.map.shards { broker.ask(shard, request, input, now, .gather(gather)) }
+        case .fetch(let fetch):
+            broker.now = now
+            broker.ask(for: FetchJoin(fetch, session, id, map: broker.map))
         case .refused(let error): broker.refuse(request, id, session, error)
         }
     }
@@ -83,6 +86,8 @@ package final class Switchboard {
         /// The authority changes a topic, then its owner describes it.
         case changed(String)
         case everywhere
+        /// Topics of several owners.
+        case fetch(Fetch)
         case refused(BrokerError)
     }
 
@@ -129,14 +134,10 @@ package final class Switchboard {
         return TopicID(replyName: name).map(owner) ?? .here
     }
 
-    /// All parts are read by one broker. Who reads topics of several owners in one request waits for each of them.
     private func route(_ fetch: Fetch) -> Route {
         guard let first = fetch.parts.first else { return .here }
         let shard = broker.map.owner(of: first.topic)
-        guard fetch.parts.allSatisfy({ broker.map.owner(of: $0.topic) == shard }) else {
-            return .refused(BrokerError(.unsupported, "one fetch reads topics of one shard (see their descriptions)"))
-        }
-        return at(shard)
+        return fetch.parts.allSatisfy { broker.map.owner(of: $0.topic) == shard } ? at(shard) : .fetch(fetch)
     }
 
     // MARK: Consumers

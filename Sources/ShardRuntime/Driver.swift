@@ -1,7 +1,6 @@
 package import Bytes
 package import SegmentLog
 package import Wire
-internal import Wire
 
 /// The one seam to the machine: sockets, the disk, the clocks. Implemented over io_uring, over epoll, and by the simulator; a shard
 /// runs unchanged on each.

@@ -105,10 +105,20 @@ class Broker:
         self.remove()
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_port(count=1):
+    """A port that nobody has, and as many behind it as are wanted: a listener may have one for each shard."""
+    while True:
+        taken = []
+        try:
+            for number in range(count):
+                taken.append(socket.socket())
+                taken[-1].bind(("127.0.0.1", taken[0].getsockname()[1] + number if number else 0))
+            return taken[0].getsockname()[1]
+        except (OSError, OverflowError):
+            continue
+        finally:
+            for one in taken:
+                one.close()
 
 
 def frame(kind, body=b"", correlation=1, flags=0):

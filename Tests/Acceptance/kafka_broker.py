@@ -18,7 +18,7 @@ import time
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from broker import BINARY, Broker, Skipped, free_port, wait_until
+from broker import BINARY, SHARDS, Broker, Skipped, free_port, wait_until
 
 TARGET = os.environ.get("NEEDLETAIL_KAFKA_TARGET", "needletail")
 TOOLS = pathlib.Path(os.environ.get("NEEDLETAIL_KAFKA") or pathlib.Path(__file__).resolve().parents[3] / "shared/peers/kafka/kafka")
@@ -33,8 +33,10 @@ class NeedletailKafka(Broker):
     genuine = False
 
     def __init__(self, *flags):
-        self.kafka_port = free_port()
+        self.kafka_port = free_port(int(SHARDS or 1))
         super().__init__("--listen", f"kafka=127.0.0.1:{self.kafka_port}", *flags)
+        while self.kafka_port <= self.port < self.kafka_port + int(SHARDS or 1):
+            self.port = free_port()
 
     @property
     def bootstrap(self):

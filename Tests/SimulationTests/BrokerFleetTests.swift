@@ -228,6 +228,37 @@ import Testing
         #expect(found.first?.bindings.count == 5)
     }
 
+    @Test(arguments: [1, 2, 3])
+    func oneFetchReadsTopicsOfSeveralShards(_ shards: Int) throws {
+        let fleet = try Fleet(shards)
+        let session = fleet.session(on: 0)
+        var topics: [TopicDescription] = []
+        for number in 0..<4 { topics.append(try fleet.create("t\(number)", session)) }
+        func fetch(from: Int64, minBytes: Int, wait: UInt32) -> Request {
+            let parts = topics.map { Fetch.Part(topic: $0.id, partition: 0, from: Offset(from), maxBytes: 1 << 20) }
+            return .fetch(Fetch(parts: parts, maxBytes: 1 << 20, minBytes: minBytes, waitMilliseconds: wait))
+        }
+        func sizes(_ response: Response?) -> [Bool] {
+            guard case .fetched(let parts)? = response else { return [] }
+            #expect(parts.map(\.topic) == topics.map(\.id) && parts.allSatisfy { $0.failure == nil })
+            return parts.map { $0.slice != nil }
+        }
+        // Nothing is there: at once, or when the time is over.
+        #expect(sizes(fleet.answer(fetch(from: 0, minBytes: 1, wait: 0), session)) == [false, false, false, false])
+        #expect(sizes(fleet.answer(fetch(from: 0, minBytes: 1, wait: 50), session)) == [false, false, false, false])
+        // The first that has something ends the wait.
+        let waiting = fleet.perform(fetch(from: 0, minBytes: 1, wait: 60_000), session)
+        fleet.pass(5)
+        #expect(fleet.answers[waiting] == nil)
+        _ = fleet.publish("m", .topic(topics[1].id, partition: 0), fleet.session(on: shards - 1))
+        fleet.pass(10)
+        #expect(sizes(fleet.answers.removeValue(forKey: waiting)) == [false, true, false, false])
+        for topic in topics { _ = fleet.publish("n", .topic(topic.id, partition: 0), session) }
+        #expect(sizes(fleet.answer(fetch(from: 0, minBytes: 100, wait: 60_000), session)) == [true, true, true, true])
+        guard case .fetched(let parts)? = fleet.answer(fetch(from: 9, minBytes: 1, wait: 60_000), session) else { throw Wrong(what: "not fetched") }
+        #expect(parts.allSatisfy { $0.failure?.code == .offsetOutOfRange })
+    }
+
     @Test(arguments: [2, 3], 0..<3)
     func deadLettersGoToAnotherShardAndBack(_ shards: Int, _ skipped: Int) throws {
         let fleet = try Fleet(shards)
