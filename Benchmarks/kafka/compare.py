@@ -13,6 +13,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import servers
@@ -134,6 +135,21 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def floor():
+    """What the page cache itself costs here: processor seconds for a GB written to a new file, and again over the same bytes. Where a virtual
+    machine's host takes idle memory away, new pages cost many times what used ones do, and every broker pays for each byte that it stores."""
+    block = os.urandom(1 << 20)
+    with tempfile.TemporaryFile(dir=os.environ.get("BENCH_DIRECTORY")) as file:
+        costs = []
+        for _ in range(2):
+            file.seek(0)
+            before = time.process_time()
+            for _ in range(512):
+                os.write(file.fileno(), block)
+            costs.append((time.process_time() - before) / (512 << 20) * 1e9)
+    return costs
+
+
 # MARK: The table
 
 
@@ -169,15 +185,34 @@ def cell(name, runs):
     return text
 
 
+def ratio(name, ours, theirs):
+    """Ours by theirs: how many times as fast (or as soon, by the median), and with what share of the processor time."""
+    ours, theirs = ([run for run in runs if "error" not in run] for runs in (ours, theirs))
+    if not ours or not theirs:
+        return "–"
+    if name.startswith("latency"):
+        if not all(run["kept_up"] for run in ours + theirs):
+            return "–"
+        faster = median(theirs, "p50_us") / median(ours, "p50_us")
+    else:
+        faster = median(ours, "messages_per_s") / median(theirs, "messages_per_s")
+    processor = median(ours, "server_cpu_s_per_m") / median(theirs, "server_cpu_s_per_m")
+    return f"{faster:.1f} x, CPU {processor:.2f} x"
+
+
 def table(results, keys):
-    rows = [["workload"] + [servers.SERVERS[key][0] for key in keys]]
+    # `group` promises more than Kafka's page cache does, and as much as its flushing.
+    pairs = [pair for pair in (("needletail-none", "kafka"), ("needletail-group", "kafka"), ("needletail-group", "kafka-fsync")) if set(pair) <= set(keys)]
+    compared = [f"{servers.SERVERS[ours][0].split(', ')[1]} to {servers.SERVERS[theirs][0]}" for ours, theirs in pairs]
+    rows = [["workload"] + [servers.SERVERS[key][0] for key in keys] + compared]
     for name, found in results.items():
-        rows.append([name] + [cell(name, found.get(key, [])) for key in keys])
+        ratios = [ratio(name, found.get(ours, []), found.get(theirs, [])) for ours, theirs in pairs]
+        rows.append([name] + [cell(name, found.get(key, [])) for key in keys] + ratios)
     loaded = [[[run for name in results if not "-perf" in name for run in results[name].get(key, [])]] for key in keys]
     rows.append(["resident memory at the end, at most"] + [
         " – " if not any("rss_mb" in run for run in runs) else
         f"{max(run.get('rss_mb', 0) for run in runs):,.0f} MB ({max(run.get('anonymous_mb', 0) for run in runs):,.0f} not of files)"
-        for (runs,) in loaded])
+        for (runs,) in loaded] + [""] * len(pairs))
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
 
@@ -192,19 +227,26 @@ def main():
     parser.add_argument("--runs", type=int, default=3, help="how often everything is measured; medians are shown (3)")
     parser.add_argument("--no-tools", dest="tools", action="store_false", help="leave out Kafka's own producer-perf and consumer-perf")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every run there")
+    parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE", help="write the table there")
     options = parser.parse_args()
     if any(key.startswith("needletail") for key in options.servers) and not servers.NEEDLETAIL:
         servers.NEEDLETAIL = subprocess.run([ROOT / "tools/build"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    floors = [floor()]
     results, absent = measure(options)
+    floors.append(floor())
     versions = {run.get("librdkafka") for found in results.values() for runs in found.values() for run in runs} - {None}
     machine = f"{os.cpu_count()} cores shared by client and broker, Linux {platform.release()}, librdkafka {', '.join(sorted(versions))}"
-    print(f"{machine}; medians of {options.runs} runs of {options.seconds} s, {time.strftime('%Y-%m-%d')}\n")
     present = [key for key in options.servers if key not in absent]
-    print(table(results, present))
-    for key, why in absent.items():
-        print(f"\n{servers.SERVERS[key][0]}: absent: {why}")
+    report = f"{machine}; medians of {options.runs} runs of {options.seconds} s, {time.strftime('%Y-%m-%d')}.\n\n{table(results, present)}\n"
+    report += "".join(f"\n{servers.SERVERS[key][0]}: absent: {why}\n" for key, why in absent.items())
+    new, used = ([f"{costs[index]:.2f}" for costs in floors] for index in (0, 1))
+    report += f"\nWriting to new page cache costs {' and '.join(new)} CPU s/GB here (before and after the runs), over used {' and '.join(used)}.\n"
+    print(report, end="")
+    if options.markdown:
+        head = "# Needletail beside Apache Kafka\n\nMade by `Benchmarks/kafka/run`; what each row is, and what it does not show, says Benchmarks/kafka/README.md.\n"
+        options.markdown.write_text(f"{head}\n{report}")
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine, "results": results, "absent": absent}, indent=1) + "\n")
+        options.json.write_text(json.dumps({"machine": machine, "floors": floors, "results": results, "absent": absent}, indent=1) + "\n")
     faults = sum(run.get(what, 0) for found in results.values() for runs in found.values() for run in runs for what in ("lost", "duplicated", "out_of_order"))
     return 0 if present and not faults else 1
 

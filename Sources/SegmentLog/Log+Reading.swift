@@ -3,7 +3,7 @@ internal import Bytes
 // Finding stored batches. The index leads to a batch at most an index interval before the one that is wanted, the batch headers
 // lead on from there; records are not looked at.
 extension Log {
-    /// Sealed segments that one log keeps mapped.
+    /// Sealed segments of which one log keeps mapping and indexes.
     static let mappedSegments = 8
 
     /// Whole batches of one segment from the one that contains `offset` on, at most `maxBytes` (the first batch whole even when it
@@ -201,7 +201,7 @@ extension Log {
     func noteMapped(_ segment: Segment) {
         if storage.isVolatile { return }
         mapped.removeAll { $0 === segment }
-        if segment.memory == nil { return }
+        if segment.memory == nil, segment.indexes == nil { return }
         mapped.append(segment)
         guard mapped.count > Self.mappedSegments else { return }
         let oldest = mapped.removeFirst()

@@ -152,6 +152,8 @@ extension Log {
                 return true
             }
         }
+        // What readers at the log's end have touched of it they need no more; those behind map it anew.
+        if !storage.isVolatile { segment.memory = nil }
         noteMapped(segment)
         background.isCheckpointDirty = true
         return false
