@@ -9,6 +9,8 @@ extension Frame {
         package static let magic = UInt64(littleEndian: 0x1A0A_0D4C_4941_544E)
         /// The least that a client may announce as its `maxFrameBytes`: what a server hands over at a time fits well.
         package static let minFrameBytes: UInt32 = 1 << 20
+        /// The feature of knowing topics that are compacted.
+        package static let compaction: UInt64 = 1
 
         package var magic: UInt64
         package var oldestVersion: UInt16

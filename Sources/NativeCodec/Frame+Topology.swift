@@ -24,6 +24,8 @@ extension Frame {
 
     package struct AlterTopic: FrameBody {
         package static let type = FrameType.alterTopic
+        package static var knownFlags: UInt8 { 1 }
+        package var flags: UInt8 { change.isLong ? 1 : 0 }
         package var name: String
         package var change: TopicChange
         package init(name: String, change: TopicChange) {
@@ -38,7 +40,7 @@ extension Frame {
 
         @_lifetime(reader: copy reader)
         package static func read(_ reader: inout ByteReader, flags: UInt8) throws(ByteError) -> AlterTopic {
-            AlterTopic(name: try reader.text(), change: try TopicChange.read(&reader))
+            AlterTopic(name: try reader.text(), change: try TopicChange.read(&reader, isLong: flags & 1 != 0))
         }
     }
 

@@ -5,6 +5,8 @@ extension Frame {
     /// What an acknowledgement promises.
     package enum Durability: UInt8, Sendable, CaseIterable { case none = 0, interval = 1, group = 2, each = 3 }
     package enum Storage: UInt8, Sendable, CaseIterable { case disk = 0, memory = 1 }
+    /// What becomes of old records: forgotten, replaced by newer ones of their key, or both.
+    package enum Cleanup: UInt8, Sendable, CaseIterable { case delete = 0, compact = 1, both = 2 }
     package enum SubscriptionMode: UInt8, Sendable, CaseIterable { case exclusive = 0, shared = 1, broadcast = 2 }
     package enum DeliveryForm: UInt8, Sendable, CaseIterable { case batches = 0, records = 1 }
     package enum Outcome: UInt8, Sendable, CaseIterable { case accept = 0, requeue = 1, reject = 2, release = 3 }
@@ -114,12 +116,14 @@ extension Frame {
         package var maxMessageBytes: Int64?
         package var subscription: SubscriptionOptions
         package var isQueue: Bool
+        /// `delete` where it is kept until acknowledged.
+        package var cleanup: Cleanup
 
         package init(
             partitions: Int32 = 1, storage: Storage = .disk, durability: Durability? = nil, segmentBytes: Int64? = nil,
             segmentMilliseconds: Int64? = nil, retentionMilliseconds: Int64? = nil, retentionBytes: Int64? = nil,
             untilAcknowledged: Bool = false, maxMessageBytes: Int64? = nil, subscription: SubscriptionOptions = SubscriptionOptions(),
-            isQueue: Bool = false
+            isQueue: Bool = false, cleanup: Cleanup = .delete
         ) {
             self.partitions = partitions
             self.storage = storage
@@ -132,13 +136,14 @@ extension Frame {
             self.maxMessageBytes = maxMessageBytes
             self.subscription = subscription
             self.isQueue = isQueue
+            self.cleanup = cleanup
         }
 
         func write(to buffer: inout ByteBuffer) {
             buffer.append(little: partitions)
             buffer.append(storage.rawValue)
             buffer.append(optionalDurability: durability)
-            buffer.append(untilAcknowledged ? 1 : 0)
+            buffer.append(untilAcknowledged ? 1 : cleanup == .delete ? 0 : 1 + cleanup.rawValue)
             buffer.append(isQueue ? 1 : 0)
             buffer.append(optional: segmentBytes)
             buffer.append(optional: segmentMilliseconds)
@@ -153,13 +158,15 @@ extension Frame {
             let partitions = try reader.little(Int32.self)
             let storage = try reader.choice(Storage.self)
             let durability = try reader.optionalDurability()
-            let untilAcknowledged = try reader.flag()
+            let forgetting = try reader.byte()
+            let cleanup = forgetting < 2 ? Cleanup.delete : Cleanup(rawValue: forgetting - 1)
+            guard let cleanup else { throw .outOfRange }
             let isQueue = try reader.flag()
             return TopicOptions(
                 partitions: partitions, storage: storage, durability: durability, segmentBytes: try reader.optionalInt64(),
                 segmentMilliseconds: try reader.optionalInt64(), retentionMilliseconds: try reader.optionalInt64(),
-                retentionBytes: try reader.optionalInt64(), untilAcknowledged: untilAcknowledged,
-                maxMessageBytes: try reader.optionalInt64(), subscription: try SubscriptionOptions.read(&reader), isQueue: isQueue)
+                retentionBytes: try reader.optionalInt64(), untilAcknowledged: forgetting == 1,
+                maxMessageBytes: try reader.optionalInt64(), subscription: try SubscriptionOptions.read(&reader), isQueue: isQueue, cleanup: cleanup)
         }
     }
 
@@ -170,16 +177,24 @@ extension Frame {
         package var retentionBytes: Int64?
         package var maxMessageBytes: Int64?
         package var subscription: SubscriptionOptions?
+        /// So many instead of fewer.
+        package var partitions: Int32?
+        package var cleanup: Cleanup?
         package init(
             durability: Durability? = nil, retentionMilliseconds: Int64? = nil, retentionBytes: Int64? = nil, maxMessageBytes: Int64? = nil,
-            subscription: SubscriptionOptions? = nil
+            subscription: SubscriptionOptions? = nil, partitions: Int32? = nil, cleanup: Cleanup? = nil
         ) {
             self.durability = durability
             self.retentionMilliseconds = retentionMilliseconds
             self.retentionBytes = retentionBytes
             self.maxMessageBytes = maxMessageBytes
             self.subscription = subscription
+            self.partitions = partitions
+            self.cleanup = cleanup
         }
+
+        /// Whether it says what stands behind the rest, where the frame's flag says so.
+        var isLong: Bool { partitions != nil || cleanup != nil }
 
         func write(to buffer: inout ByteBuffer) {
             buffer.append(optionalDurability: durability)
@@ -188,16 +203,28 @@ extension Frame {
             buffer.append(optional: retentionBytes)
             buffer.append(optional: maxMessageBytes)
             subscription?.write(to: &buffer)
+            guard isLong else { return }
+            buffer.append(optional: partitions)
+            buffer.append(cleanup?.rawValue ?? 0xFF)
         }
 
         @_lifetime(reader: copy reader)
-        static func read(_ reader: inout ByteReader) throws(ByteError) -> TopicChange {
+        static func read(_ reader: inout ByteReader, isLong: Bool) throws(ByteError) -> TopicChange {
             let durability = try reader.optionalDurability()
             let hasSubscription = try reader.flag()
             var change = TopicChange(
                 durability: durability, retentionMilliseconds: try reader.optionalInt64(), retentionBytes: try reader.optionalInt64(),
                 maxMessageBytes: try reader.optionalInt64())
             if hasSubscription { change.subscription = try SubscriptionOptions.read(&reader) }
+            guard isLong else { return change }
+            change.partitions = try reader.optionalInt32()
+            let cleanup = try reader.byte()
+            if cleanup != 0xFF {
+                change.cleanup = Cleanup(rawValue: cleanup)
+                guard change.cleanup != nil else { throw .outOfRange }
+            }
+            // One form for each change.
+            guard change.isLong else { throw .outOfRange }
             return change
         }
     }

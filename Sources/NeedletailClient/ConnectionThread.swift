@@ -140,7 +140,9 @@ struct ConnectionThread: ~Copyable {
     private mutating func greet(_ socket: Socket, _ deadline: UInt64) throws(ClientError) -> ServerDescription {
         input.clear()
         var hello = ByteBuffer()
-        Frame.Hello(maxFrameBytes: UInt32(clamping: connection.options.frameBytes), client: connection.options.name).encode(to: &hello)
+        Frame.Hello(
+            maxFrameBytes: UInt32(clamping: connection.options.frameBytes), features: Frame.Hello.compaction, client: connection.options.name
+        ).encode(to: &hello)
         do {
             guard try socket.send(hello.bytes, .nonblocking) == hello.count else { throw cannot("it does not take the greeting") }
             while true {

@@ -21,6 +21,7 @@ extension StartPosition {
 extension TopicOptions {
     init(_ frame: Frame.TopicOptions) {
         partitions = frame.partitions
+        cleanup = Cleanup(frame.cleanup)
         storage = frame.storage == .memory ? .memory : .disk
         durability = frame.durability.map { Durability($0) }
         segmentBytes = frame.segmentBytes
@@ -42,14 +43,33 @@ extension TopicOptions {
             untilAcknowledged: untilAcknowledged, maxMessageBytes: maxMessageBytes,
             subscription: Frame.SubscriptionOptions(
                 leaseMilliseconds: lease?.milliseconds32, deliveryLimit: deliveryLimit.map { UInt16(clamping: $0) }, deadLetterTopic: deadLetterTopic),
-            isQueue: isQueue)
+            isQueue: isQueue, cleanup: cleanup.frame)
+    }
+}
+
+extension Cleanup {
+    init(_ frame: Frame.Cleanup) {
+        switch frame {
+        case .delete: self = .delete
+        case .compact: self = .compact
+        case .both: self = .both
+        }
+    }
+
+    var frame: Frame.Cleanup {
+        switch self {
+        case .delete: .delete
+        case .compact: .compact
+        case .both: .both
+        }
     }
 }
 
 extension TopicChange {
     var frame: Frame.TopicChange {
         Frame.TopicChange(
-            durability: durability?.frame, retentionMilliseconds: retention?.milliseconds, retentionBytes: retentionBytes, maxMessageBytes: maxMessageBytes)
+            durability: durability?.frame, retentionMilliseconds: retention?.milliseconds, retentionBytes: retentionBytes, maxMessageBytes: maxMessageBytes,
+            partitions: partitions, cleanup: cleanup?.frame)
     }
 }
 

@@ -19,6 +19,8 @@ public struct TopicOptions: Equatable, Sendable {
 
     /// How many logs the topic has; order holds within one.
     public var partitions: Int32 = 1
+    /// What becomes of old messages; what is kept until acknowledged is not compacted.
+    public var cleanup = Cleanup.delete
     /// Where messages are kept.
     public var storage = Storage.disk
     /// What every publish gets at least.
@@ -63,6 +65,20 @@ public struct TopicOptions: Equatable, Sendable {
     }
 }
 
+/// What becomes of old messages.
+///
+/// ```swift
+/// options.cleanup = .compact
+/// ```
+public enum Cleanup: UInt8, Equatable, Sendable, CaseIterable {
+    /// They are forgotten, as retention says.
+    case delete = 0
+    /// A message goes when a newer one has its key; one without key is refused.
+    case compact = 1
+    /// Both.
+    case both = 2
+}
+
 /// What may change on a living topic; nil leaves it as it is.
 ///
 /// ```swift
@@ -79,6 +95,10 @@ public struct TopicChange: Equatable, Sendable {
     public var retentionBytes: Int64?
     /// The largest message or batch.
     public var maxMessageBytes: Int64?
+    /// So many logs instead of fewer. Keys may find another log than before.
+    public var partitions: Int32?
+    /// What becomes of old messages.
+    public var cleanup: Cleanup?
 
     /// Changes nothing.
     public init() {}

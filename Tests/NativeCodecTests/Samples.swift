@@ -125,6 +125,10 @@ extension Sample {
                 name: "orders",
                 change: Frame.TopicChange(
                     durability: Frame.Durability.none, retentionMilliseconds: 1, retentionBytes: 2, maxMessageBytes: 3, subscription: subscription))),
+        Sample(Frame.AlterTopic(name: "orders", change: Frame.TopicChange(partitions: 8))),
+        Sample(Frame.AlterTopic(name: "orders", change: Frame.TopicChange(subscription: subscription, cleanup: .both))),
+        Sample(Frame.CreateTopic(name: "state", options: Frame.TopicOptions(cleanup: .compact))),
+        Sample(Frame.CreateTopic(name: "state", options: Frame.TopicOptions(cleanup: .both))),
         Sample(Frame.DeleteTopic(name: "a")), Sample(Frame.DescribeTopic(name: "a")), Sample(Frame.ListTopics()),
         Sample(Frame.CreateReplyTopic()),
         Sample(

@@ -22,7 +22,7 @@ import Wire
         harness.feed(Frame.Hello(oldestVersion: 1, newestVersion: 9, maxFrameBytes: 1 << 20, features: .max, client: "x"), correlation: 42)
         let welcome: Frame.Welcome? = harness.takeFrame()
         #expect(welcome?.version == 1)
-        #expect(welcome?.features == 0)
+        #expect(welcome?.features == Frame.Hello.compaction)
         #expect(welcome?.maxFrameBytes == 1 << 20)
         #expect(welcome?.maxUnanswered == 77)
         #expect(welcome?.node == 3 && welcome?.shards == 4 && welcome?.server == "n" && welcome?.serverVersion == "9")
@@ -166,5 +166,19 @@ import Wire
         Delivery(
             consumer: ConsumerID(rawValue: 1), topic: TopicID(rawValue: 2), partition: 3, first: Offset(4), last: Offset(5), attempt: 6,
             isRedelivery: true, content: content)
+    }
+
+    /// A client from before compaction understands every answer; it is not told of what it could not read.
+    @Test(arguments: [(UInt64(0), Frame.Cleanup.delete), (Frame.Hello.compaction, .compact)])
+    func compactionIsShownToWhomItIsKnown(_ features: UInt64, _ shown: Frame.Cleanup) throws {
+        var options = TopicOptions()
+        options.cleanup = .compact
+        let topic = TopicDescription(id: TopicID(rawValue: 1), name: "t", options: options, partitions: [])
+        let harness = SessionHarness.open(features: features)
+        harness.feed(Frame.DescribeTopic(name: "t"), correlation: 1)
+        harness.complete(harness.requests[0].id, .topics([topic]))
+        let frame = try #require(harness.takeFrames().first)
+        let topics = try Frame.Topics.decode(frame.header, in: frame.bytes.rawSpan, at: 0)
+        #expect(topics.elements.map(\.options.cleanup) == [shown])
     }
 }

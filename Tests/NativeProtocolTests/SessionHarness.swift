@@ -20,9 +20,9 @@ final class SessionHarness {
     }
 
     /// One that has said hello.
-    static func open(limits: Limits = Limits(), maxFrameBytes: UInt32 = 1 << 20) -> SessionHarness {
+    static func open(limits: Limits = Limits(), maxFrameBytes: UInt32 = 1 << 20, features: UInt64 = 0) -> SessionHarness {
         let harness = SessionHarness(limits: limits)
-        harness.feed(Frame.Hello(maxFrameBytes: maxFrameBytes, client: "test"))
+        harness.feed(Frame.Hello(maxFrameBytes: maxFrameBytes, features: features, client: "test"))
         _ = harness.takeFrames()
         return harness
     }

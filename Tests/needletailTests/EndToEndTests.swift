@@ -118,4 +118,22 @@ import Testing
         #expect(try await rest.next()?.text == "three")
         await client.close()
     }
+
+    @Test func aTopicGrowsAndChangesWhatItForgets() async throws {
+        let broker = try Broker()
+        let client = try await Client.connect(to: broker.address, options)
+        var compacted = TopicOptions()
+        compacted.cleanup = .compact
+        try await client.createTopic("t", compacted)
+        var change = TopicChange()
+        change.partitions = 3
+        change.cleanup = .both
+        try await client.alterTopic("t", change)
+        try broker.killAndStartAgain()
+        let topic = try await client.topic("t")
+        #expect(topic.options.cleanup == .both && topic.partitions.count == 3)
+        change.partitions = 2
+        await #expect(throws: ClientError.self) { try await client.alterTopic("t", change) }
+        await client.close()
+    }
 }

@@ -1,4 +1,5 @@
 package import ConfigFile
+internal import NativeCodec
 package import Wire
 
 /// Needletail's own protocol (docs/formats/native-protocol.md). It has no keys of its own in a listener's section.
@@ -7,7 +8,7 @@ package struct NativeProtocol: WireProtocol {
     /// The versions that this server speaks.
     static let versions: ClosedRange<UInt16> = 1...1
     /// The features that this server has, one bit each.
-    static let features: UInt64 = 0
+    static let features = Frame.Hello.compaction
 
     package init(_ options: ConfigSection) throws(ConfigError) {}
     package init() {}

@@ -17,7 +17,7 @@ package final class NativeSession: WireSession {
     private enum State {
         case awaitingHello
         /// The peer takes frames up to so many bytes.
-        case open(maxFrameBytes: Int)
+        case open(maxFrameBytes: Int, features: UInt64)
         case closing
     }
 
@@ -121,7 +121,7 @@ package final class NativeSession: WireSession {
             throw fault(.malformedFrame, "a client takes frames of at least \(Frame.Hello.minFrameBytes) bytes", &output)
         }
         let limits = peer.limits
-        state = .open(maxFrameBytes: Int(hello.maxFrameBytes))
+        state = .open(maxFrameBytes: Int(hello.maxFrameBytes), features: hello.features & NativeProtocol.features)
         Frame.Welcome(
             version: min(hello.newestVersion, versions.upperBound), features: hello.features & NativeProtocol.features,
             maxFrameBytes: UInt32(clamping: limits.frameBytes),
@@ -274,7 +274,7 @@ package final class NativeSession: WireSession {
             Frame.FoundOffset(offset: offset.rawValue, timestamp: timestamp.rawValue).encode(to: &output.bytes, correlation: correlation)
         case .subscribed(let subscription, let active):
             Frame.Subscribed(subscription: subscription.rawValue, isActive: active).encode(to: &output.bytes, correlation: correlation)
-        case .topics(let topics): list(Frame.Topics.self, topics, correlation, &output) { Frame.TopicDescription($0) }
+        case .topics(let topics): list(Frame.Topics.self, topics, correlation, &output) { Frame.TopicDescription($0, showsCompaction: knowsCompaction) }
         case .exchanges(let exchanges): list(Frame.Exchanges.self, exchanges, correlation, &output) { Frame.ExchangeDescription($0) }
         case .subscriptions(let subscriptions):
             list(Frame.Subscriptions.self, subscriptions, correlation, &output) { Frame.SubscriptionDescription($0) }
@@ -357,8 +357,12 @@ package final class NativeSession: WireSession {
         if case .awaitingHello = state { true } else { false }
     }
 
+    private var knowsCompaction: Bool {
+        if case .open(_, let features) = state { features & Frame.Hello.compaction != 0 } else { false }
+    }
+
     private var maxFrameBytes: Int {
-        if case .open(let bytes) = state { bytes } else { 0 }
+        if case .open(let bytes, _) = state { bytes } else { 0 }
     }
 
     /// What fits behind the longest head of a frame.

@@ -11,6 +11,9 @@ extension Command {
         "retention-time", "TIME", .text, "How long messages are kept: 7 days, 12 h, or unlimited.", fallback: "the broker's")
     private static let retentionSize = Option.value(
         "retention-size", "SIZE", .text, "How much of each partition is kept: 10 GiB, or unlimited.", fallback: "the broker's")
+    private static let cleanup = Option.value(
+        "cleanup", "POLICY", .choice(Cleanup.names.map(\.name)),
+        "What becomes of old messages: delete (by retention), compact (replaced by newer ones of their key), or both.", fallback: "delete")
     private static let maxMessageSize = Option.value("max-message-size", "SIZE", .size, "The largest message.", fallback: "the broker's")
 
     static let topicCreate = Command(
@@ -18,7 +21,7 @@ extension Command {
         summary: "Create a topic: a log that keeps its messages as long as its retention says, for any number of readers.",
         arguments: [.required("TOPIC", "Its name: letters, digits, '.', '_' and '-'.")],
         options: [
-            partitions, topicDurability, retentionTime, retentionSize, maxMessageSize,
+            partitions, topicDurability, retentionTime, retentionSize, cleanup, maxMessageSize,
             .value("segment-size", "SIZE", .size, "How large one file of its logs grows.", fallback: "the broker's"),
             .value("segment-time", "TIME", .duration, "How old one file of its logs grows.", fallback: "the broker's"),
             .flag("memory", "Keep it in memory only: it is empty after a restart."),
@@ -27,12 +30,14 @@ extension Command {
         ] + ClientFlags.common,
         examples: [
             Example("needletail topic create orders --partitions 4", "four partitions, kept by the broker's defaults"),
+            Example("needletail topic create prices --cleanup compact", "the newest message of each key"),
             Example("needletail topic create audit --durability each --retention-time '365 days'", "each message flushed by itself, kept for a year"),
         ],
         run: .inTask { invocation in
             let name = invocation.argument("TOPIC") ?? ""
             var options = TopicOptions()
             options.partitions = Int32(invocation.integer("partitions") ?? 1)
+            options.cleanup = invocation.cleanup ?? .delete
             options.storage = invocation.has("memory") ? .memory : .disk
             options.durability = invocation.durability
             options.segmentBytes = invocation.size("segment-size")?.rawValue
@@ -41,6 +46,9 @@ extension Command {
             options.retentionBytes = try invocation.retentionSize
             options.maxMessageBytes = invocation.size("max-message-size")?.rawValue
             options.untilAcknowledged = invocation.has("until-acknowledged")
+            guard !options.untilAcknowledged || options.cleanup == .delete else {
+                throw CommandFailure(.usage, "--until-acknowledged: what is kept until it is acknowledged is not compacted; leave out --cleanup")
+            }
             return try await invocation.withClient { client in
                 try await invocation.create("topic", name) { () async throws(ClientError) in try await client.createTopic(name, options) }
             }
@@ -98,11 +106,16 @@ extension Command {
         path: ["topic", "alter"],
         summary: "Change a living topic. What is not named stays as it is.",
         arguments: [.required("TOPIC", "Its name.")],
-        options: [topicDurability, retentionTime, retentionSize, maxMessageSize].map { $0.withoutFallback } + ClientFlags.common,
-        examples: [Example("needletail topic alter orders --retention-time '30 days'", "keep for a month from now on")],
+        options: [partitions, topicDurability, retentionTime, retentionSize, cleanup, maxMessageSize].map { $0.withoutFallback } + ClientFlags.common,
+        examples: [
+            Example("needletail topic alter orders --retention-time '30 days'", "keep for a month from now on"),
+            Example("needletail topic alter orders --partitions 8", "grow; keys may then find another partition than before"),
+        ],
         run: .inTask { invocation in
             let name = invocation.argument("TOPIC") ?? ""
             var change = TopicChange()
+            change.partitions = invocation.integer("partitions").map { Int32($0) }
+            change.cleanup = invocation.cleanup
             change.durability = invocation.durability
             change.retention = try invocation.retentionTime
             change.retentionBytes = try invocation.retentionSize
@@ -124,6 +137,12 @@ extension Command {
         })
 }
 
+extension Cleanup {
+    fileprivate static let names: [(name: String, value: Cleanup)] = [("delete", .delete), ("compact", .compact), ("both", .both)]
+
+    fileprivate var name: String { Cleanup.names.first { $0.value == self }?.name ?? "" }
+}
+
 extension Option {
     fileprivate var withoutFallback: Option {
         var option = self
@@ -133,6 +152,8 @@ extension Option {
 }
 
 extension Invocation {
+    fileprivate var cleanup: Cleanup? { text("cleanup").flatMap { name in Cleanup.names.first { $0.name == name }?.value } }
+
     /// A negative time stands for no limit.
     fileprivate var retentionTime: Duration? {
         get throws(CommandFailure) {
@@ -188,6 +209,7 @@ extension TopicDescription {
             ("retention size", size(options.retentionBytes)), ("largest message", size(options.maxMessageBytes)),
         ]
         if options.untilAcknowledged { rows.append(("kept", "until acknowledged")) }
+        if options.cleanup != .delete { rows.append(("cleanup", options.cleanup.name)) }
         rows.append(("directory", "logs/\(id)-<partition> in the data directory"))
         if let lease = options.lease { rows.append(("lease", lease.text)) }
         if let limit = options.deliveryLimit { rows.append(("delivery limit", String(limit))) }
@@ -200,7 +222,7 @@ extension TopicDescription {
             ("topic", .text(name)), ("id", .integer(Int64(id))), ("kind", .text(kind)), ("durability", .optional(options.durability?.name)),
             ("messages", .integer(messages)),
             ("bytes", .integer(bytes)), ("retention_ms", .optional(options.retention.map(\.milliseconds))),
-            ("retention_bytes", .optional(options.retentionBytes)),
+            ("retention_bytes", .optional(options.retentionBytes)), ("cleanup", .text(options.cleanup.name)),
             ("dead_letter_topic", .optional(options.deadLetterTopic)), ("partitions", .list(partitions.map { .object($0.json) })),
         ]
     }

@@ -53,7 +53,7 @@ extension Frame.ConsumerEvent {
 }
 
 extension Frame.TopicDescription {
-    init(_ topic: TopicDescription) {
+    init(_ topic: TopicDescription, showsCompaction: Bool) {
         self.init(
             id: topic.id.rawValue, name: topic.name, options: Frame.TopicOptions(topic.options),
             partitions: topic.partitions.map { partition in
@@ -61,6 +61,7 @@ extension Frame.TopicDescription {
                     index: partition.index, start: partition.start.rawValue, flushed: partition.flushed.rawValue, end: partition.end.rawValue,
                     bytes: partition.bytes, segments: partition.segments, fault: partition.fault)
             })
+        if !showsCompaction { options.cleanup = .delete }
     }
 }
 

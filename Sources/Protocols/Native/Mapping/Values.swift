@@ -119,6 +119,27 @@ extension TopicOptions {
             retentionMilliseconds: value.retentionMilliseconds, retentionBytes: value.retentionBytes,
             untilAcknowledged: value.untilAcknowledged, maxMessageBytes: value.maxMessageBytes.map { Int(clamping: $0) },
             subscription: SubscriptionOptions(value.subscription), isQueue: value.isQueue)
+        if value.cleanup != .delete { cleanup = Cleanup(value.cleanup) }
+    }
+}
+
+extension Cleanup {
+    init(_ value: Frame.Cleanup) {
+        switch value {
+        case .delete: self = .delete
+        case .compact: self = .compact
+        case .both: self = .both
+        }
+    }
+}
+
+extension Frame.Cleanup {
+    init(_ value: Cleanup) {
+        switch value {
+        case .delete: self = .delete
+        case .compact: self = .compact
+        case .both: self = .both
+        }
     }
 }
 
@@ -130,7 +151,7 @@ extension Frame.TopicOptions {
             segmentMilliseconds: value.segmentMilliseconds, retentionMilliseconds: value.retentionMilliseconds,
             retentionBytes: value.retentionBytes, untilAcknowledged: value.untilAcknowledged,
             maxMessageBytes: value.maxMessageBytes.map { Int64($0) }, subscription: Frame.SubscriptionOptions(value.subscription),
-            isQueue: value.isQueue)
+            isQueue: value.isQueue, cleanup: value.untilAcknowledged ? .delete : Frame.Cleanup(value.cleanup ?? .delete))
     }
 }
 
@@ -139,7 +160,8 @@ extension TopicChange {
         self.init(
             durability: value.durability.map { Durability($0) }, retentionMilliseconds: value.retentionMilliseconds,
             retentionBytes: value.retentionBytes, maxMessageBytes: value.maxMessageBytes.map { Int(clamping: $0) },
-            subscription: value.subscription.map { SubscriptionOptions($0) })
+            subscription: value.subscription.map { SubscriptionOptions($0) }, partitions: value.partitions)
+        cleanup = Change(value.cleanup.map { Cleanup($0) })
     }
 }
 
