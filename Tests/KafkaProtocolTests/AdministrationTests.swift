@@ -266,6 +266,34 @@ import Wire
         #expect(results.suffix(3).map(\.errorCode) == [3, 44, 44])
     }
 
+    /// A request of some megabytes can name a million things; what is asked at once is bounded for all APIs alike.
+    @Test func aFloodOfQuestionsIsCutOff() throws {
+        var limits = Limits()
+        limits.unansweredRequests = 3
+        let flooded = SessionHarness(limits: limits)
+        func answer(from first: Int) {
+            for index in first..<flooded.asked.count { flooded.answer(index, Self.answer(flooded.asked[index].request)) }
+        }
+        flooded.feed(CreateTopicsRequest(topics: (0..<6).map { topic("n\($0)", 1, 1) }), version: 7)
+        #expect(flooded.asked.count == 3)
+        answer(from: 0)
+        let made = try #require(try flooded.response(CreateTopicsResponse.self, .createTopics, version: 7)).body
+        #expect(made.topics.map(\.errorCode) == [0, 0, 0, 44, 44, 44])
+        let partitions = (0..<6).map { DeleteRecordsRequest.Partition(partitionIndex: 0, offset: 2 + $0) }
+        flooded.feed(DeleteRecordsRequest(topics: [DeleteRecordsRequest.Topic(name: "orders", partitions: partitions)]), version: 2)
+        answer(from: 3)
+        answer(from: 4)
+        let deleted = try #require(try flooded.response(DeleteRecordsResponse.self, .deleteRecords, version: 2)).body
+        #expect(deleted.topics[0].partitions.map(\.errorCode) == [0, 0, 44, 44, 44, 44], "the description was a question too")
+    }
+
+    @Test func whoMakesManyTopicsIsNotShownTheirSettings() throws {
+        let many = (0...KafkaAPI.topicsShownWithSettings).map { topic("n\($0)", 1, 1) }
+        let made = try ask(CreateTopicsRequest(topics: many), version: 7, CreateTopicsResponse.self).topics
+        #expect(made.count == many.count)
+        #expect(!made.contains { $0.errorCode != 0 || $0.configs != nil || $0.topicConfigErrorCode != 44 || $0.numPartitions != 1 })
+    }
+
     @Test func incrementalChangesNameOnlyWhatChanges() throws {
         func change(_ topic: String, _ configs: [(String, Int8, String?)], validateOnly: Bool = false) throws -> IncrementalAlterConfigsResponse.Resource {
             let resource = IncrementalAlterConfigsRequest.Resource(

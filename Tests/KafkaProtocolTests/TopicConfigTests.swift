@@ -119,6 +119,15 @@ import Testing
         #expect(found?.utf8.count ?? 0 < 200 && found?.contains("At most 4096 bytes") == true)
     }
 
+    @Test func aLongListOfChangesIsNotRead() {
+        let words = String(repeating: "a,", count: 1_000_000)
+        let appended = refusal { () throws(ConfigRefusal) in try alter(TopicOptions(), ("cleanup.policy", .append, words)) }
+        #expect(appended?.contains("At most 4096 bytes") == true)
+        let many = Array(repeating: (name: "segment.ms", value: Optional("1")), count: TopicConfigs.settingsPerTopic + 1)
+        let created = refusal { () throws(ConfigRefusal) in try TopicConfigs.create(many, partitions: 1, log) }
+        #expect(created == "At most 256 settings are taken for one topic")
+    }
+
     // MARK: Durability
 
     @Test func flushSettingsStrengthenAndNeverWeaken() throws {

@@ -33,8 +33,12 @@ final class KafkaCall {
         self.context = context
     }
 
-    /// Asks the broker; `then` is called with its answer, in the order of the answers.
+    /// Asks the broker; `then` is called with its answer, in the order of the answers. What is beyond the questions that one connection may
+    /// have unanswered is refused at once: a request of some megabytes can name a million things.
     func ask(_ request: consuming Request, then: @escaping AnswerHandler) {
+        guard handlers.count < context.peer.limits.unansweredRequests else {
+            return then(self, .failed(BrokerError(.limitReached, "one request asks for too much at once (limits.unanswered_requests)")))
+        }
         questions.append((handlers.count, request))
         handlers.append(then)
         unanswered += 1

@@ -22,8 +22,9 @@ extension KafkaAPI {
                     return
                 }
                 let byID = Dictionary(topics.map { ($0.id, $0) }) { first, _ in first }
+                let byName = Dictionary(topics.map { ($0.name, $0) }) { first, _ in first }
                 response.topics = wanted.map { topic in
-                    if let found = TopicID(topic.topicID).flatMap({ byID[$0] }) ?? topics.first(where: { $0.name == topic.name }) {
+                    if let found = TopicID(topic.topicID).flatMap({ byID[$0] }) ?? topic.name.flatMap({ byName[$0] }) {
                         return MetadataResponse.Topic(found)
                     }
                     return MetadataResponse.Topic(errorCode: KafkaError.unknownTopicID.rawValue, name: topic.name, topicID: topic.topicID)

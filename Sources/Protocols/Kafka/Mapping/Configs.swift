@@ -1,4 +1,5 @@
 internal import BrokerCore
+internal import Bytes
 internal import Wire
 
 // Settings, read and changed.
@@ -31,40 +32,38 @@ extension KafkaAPI {
     static let resourcesPerRequest = 4_096
 
     static func describeConfigs(_ request: DescribeConfigsRequest, _ call: KafkaCall) {
-        var response = DescribeConfigsResponse()
-        call.respond { response }
+        // Settings take many times the memory of what they are read from: each resource's are made when they are written.
+        var found: [Result<() -> [ConfigDescription], KafkaRefusal>] = []
         let context = call.context
-        func show(_ configs: [ConfigDescription]) -> [DescribeConfigsResponse.Config] {
-            configs.map { DescribeConfigsResponse.Config($0, synonyms: request.includeSynonyms, documentation: request.includeDocumentation) }
-        }
-        for (index, resource) in request.resources.enumerated() {
-            response.results.append(
-                DescribeConfigsResponse.Resource(errorMessage: nil, resourceType: resource.resourceType, resourceName: resource.resourceName))
-            func refuse(_ refusal: KafkaRefusal) {
-                response.results[index].errorCode = refusal.error.rawValue
-                response.results[index].errorMessage = refusal.text
+        let version = call.version
+        call.respond(writing: { output in
+            let flexible = version >= 4
+            output.bytes.append(big: 0 as Int32)
+            output.bytes.append(arrayCount: found.count, compact: flexible)
+            for (resource, found) in zip(request.resources, found) {
+                DescribeConfigsResponse.Resource(resource, found, request).encode(to: &output.bytes, version: version)
             }
+            if flexible { output.bytes.appendNoTaggedFields() }
+            return 0
+        })
+        for (index, resource) in request.resources.enumerated() {
+            found.append(.success { [] })
             let names = resource.configurationKeys
             switch resource.resourceType {
-            case _ where index >= resourcesPerRequest: refuse(.tooMany)
+            case _ where index >= resourcesPerRequest: found[index] = .failure(.tooMany)
             case Resource.topic:
-                call.describe(resource.resourceName) { _, found in
-                    switch found {
-                    case .success(let topic):
-                        response.results[index].configs = show(TopicConfigs.describe(topic.options, context.peer.server.topics, names: names))
-                    case .failure(let refusal): refuse(refusal)
-                    }
+                call.describe(resource.resourceName) { _, answer in
+                    found[index] = answer.map { topic in { TopicConfigs.describe(topic.options, context.peer.server.topics, names: names) } }
                 }
             // The empty name stands for what was changed for all brokers at once, which is nothing.
             case Resource.broker where resource.resourceName.isEmpty: break
-            case Resource.broker:
+            case Resource.broker, Resource.brokerLogger:
                 if let fault = fault(inBroker: resource.resourceName, context) {
-                    refuse(fault)
-                } else {
-                    response.results[index].configs = show(BrokerConfigs.describe(context, names: names))
+                    found[index] = .failure(fault)
+                } else if resource.resourceType == Resource.broker {
+                    found[index] = .success { BrokerConfigs.describe(context, names: names) }
                 }
-            case Resource.brokerLogger: if let fault = fault(inBroker: resource.resourceName, context) { refuse(fault) }
-            default: refuse(.unsupportedResource)
+            default: found[index] = .failure(.unsupportedResource)
             }
         }
     }
@@ -141,6 +140,23 @@ extension KafkaAPI {
         case Resource.broker, Resource.brokerLogger:
             refuse(KafkaRefusal(.invalidRequest, "The broker's configuration is its own file, which clients do not change (needletail config)."))
         default: refuse(.unsupportedResource)
+        }
+    }
+}
+
+extension DescribeConfigsResponse.Resource {
+    fileprivate init(
+        _ resource: DescribeConfigsRequest.Resource, _ found: Result<() -> [ConfigDescription], KafkaRefusal>, _ request: DescribeConfigsRequest
+    ) {
+        self.init(errorMessage: nil, resourceType: resource.resourceType, resourceName: resource.resourceName)
+        switch found {
+        case .success(let describe):
+            configs = describe().map {
+                DescribeConfigsResponse.Config($0, synonyms: request.includeSynonyms, documentation: request.includeDocumentation)
+            }
+        case .failure(let refusal):
+            errorCode = refusal.error.rawValue
+            errorMessage = refusal.text
         }
     }
 }

@@ -29,6 +29,9 @@ struct ConfigAlteration {
 }
 
 extension TopicConfigs {
+    /// What one request may say of one topic. There are far fewer names.
+    static let settingsPerTopic = 256
+
     /// Every setting, or those named, sorted by name. `log` is what holds for topics that do not say otherwise.
     static func describe(_ options: TopicOptions, _ log: Log.Options, names: [String]? = nil) -> [ConfigDescription] {
         var rows = all.filter { !$0.isFormer || $0.read(options) != nil }
@@ -73,8 +76,6 @@ extension TopicConfigs {
                 if alteration.operation == .delete { continue }
                 throw unknown(alteration.name)
             }
-            let old = ConfigKind.words(of: config.read(options) ?? config.standard(log))
-            let words = ConfigKind.words(of: alteration.value ?? "")
             switch alteration.operation {
             case .delete:
                 if !config.isForCreation { try config.write(&new, nil, log) }
@@ -84,6 +85,9 @@ extension TopicConfigs {
                     let verb = alteration.operation == .append ? "APPEND" : "SUBTRACT"
                     throw ConfigRefusal("Can't \(verb) to key \(config.name) because its type is not LIST.")
                 }
+                let text = try config.kind.canonical(alteration.value ?? "", for: config.name)
+                let words = ConfigKind.words(of: text)
+                let old = ConfigKind.words(of: config.read(options) ?? config.standard(log))
                 let list = alteration.operation == .append ? old + words.filter { !old.contains($0) } : old.filter { !words.contains($0) }
                 sets.append((config.name, list.joined(separator: ",")))
             }
@@ -97,6 +101,7 @@ extension TopicConfigs {
         _ configs: [(name: String, value: String?)], in options: inout TopicOptions, _ log: Log.Options, isLiving: Bool = false
     ) throws(ConfigRefusal) {
         for config in configs where TopicConfigs[config.name] == nil { throw unknown(config.name) }
+        guard configs.count <= settingsPerTopic else { throw ConfigRefusal("At most \(settingsPerTopic) settings are taken for one topic") }
         for config in all {
             for (_, text) in configs.filter({ $0.name == config.name }) {
                 guard let text else { throw ConfigRefusal("Null value not supported for topic configs: \(config.name)") }

@@ -5,19 +5,22 @@ internal import Wire
 extension KafkaAPI {
     // MARK: CreateTopics
 
+    /// Whoever makes more topics than these in one request is not shown the settings of each.
+    static let topicsShownWithSettings = 256
+
     static func createTopics(_ request: CreateTopicsRequest, _ call: KafkaCall) {
         var response = CreateTopicsResponse()
         call.respond { response }
         let repeated = Repetitions(request.topics.map(\.name))
-        response.topics = repeated.order.map { CreateTopicsResponse.Topic($0) }
-        for (index, name) in repeated.order.enumerated() {
+        response.topics = repeated.names.map { CreateTopicsResponse.Topic($0) }
+        for (index, name) in repeated.names.enumerated() {
             func refuse(_ refusal: KafkaRefusal) { response.topics[index].refuse(refusal) }
-            guard !repeated.isRepeated(name), let topic = request.topics.first(where: { $0.name == name }) else {
+            guard let place = repeated.place(ofOnly: name) else {
                 refuse(KafkaRefusal(.invalidRequest, "Duplicate topic name."))
                 continue
             }
             let options: TopicOptions
-            do throws(KafkaRefusal) { options = try TopicOptions(topic, call.context) } catch {
+            do throws(KafkaRefusal) { options = try TopicOptions(request.topics[place], call.context) } catch {
                 refuse(error)
                 continue
             }
@@ -26,6 +29,11 @@ extension KafkaAPI {
                 response.topics[index].topicID = id
                 response.topics[index].numPartitions = made.partitions
                 response.topics[index].replicationFactor = 1
+                guard request.topics.count <= topicsShownWithSettings else {
+                    response.topics[index].configs = nil
+                    response.topics[index].topicConfigErrorCode = KafkaError.policyViolation.rawValue
+                    return
+                }
                 response.topics[index].configs = TopicConfigs.describe(made, defaults).map(CreateTopicsResponse.Config.init)
             }
             if request.validateOnly {
@@ -65,8 +73,8 @@ extension KafkaAPI {
         }
         if call.version < 6 {
             let repeated = Repetitions(request.topicNames)
-            response.responses = repeated.order.map { DeleteTopicsResponse.Topic(name: $0) }
-            for (index, name) in repeated.order.enumerated() { delete(index, name, call) }
+            response.responses = repeated.names.map { DeleteTopicsResponse.Topic(name: $0) }
+            for (index, name) in repeated.names.enumerated() { delete(index, name, call) }
             return
         }
         response.responses = request.topics.map { DeleteTopicsResponse.Topic(name: $0.name, topicID: $0.topicID) }
@@ -103,13 +111,14 @@ extension KafkaAPI {
         var response = CreatePartitionsResponse()
         call.respond { response }
         let repeated = Repetitions(request.topics.map(\.name))
-        response.results = repeated.order.map { CreatePartitionsResponse.Topic(name: $0) }
-        for (index, name) in repeated.order.enumerated() {
+        response.results = repeated.names.map { CreatePartitionsResponse.Topic(name: $0) }
+        for (index, name) in repeated.names.enumerated() {
             func refuse(_ refusal: KafkaRefusal) { response.results[index].refuse(refusal) }
-            guard !repeated.isRepeated(name), let asked = request.topics.first(where: { $0.name == name }) else {
+            guard let place = repeated.place(ofOnly: name) else {
                 refuse(KafkaRefusal(.invalidRequest, "Duplicate topic name."))
                 continue
             }
+            let asked = request.topics[place]
             call.describe(name) { call, found in
                 switch found {
                 case .failure(let refusal): refuse(refusal)
@@ -203,17 +212,17 @@ extension KafkaAPI {
 
 /// Names in the order of their first appearance, and which of them appear again.
 struct Repetitions {
-    private(set) var order: [String] = []
-    private var counts: [String: Int] = [:]
+    private(set) var names: [String] = []
+    /// nil: there are several.
+    private var places: [String: Int?] = [:]
 
-    init(_ names: [String]) {
-        for name in names {
-            if counts[name] == nil { order.append(name) }
-            counts[name, default: 0] += 1
+    init(_ all: [String]) {
+        for (place, name) in all.enumerated() {
+            if places.updateValue(place, forKey: name) == nil { names.append(name) } else { places[name] = .some(nil) }
         }
     }
 
-    func isRepeated(_ name: String) -> Bool { counts[name] ?? 0 > 1 }
+    func place(ofOnly name: String) -> Int? { places[name] ?? nil }
 }
 
 extension TopicOptions {
