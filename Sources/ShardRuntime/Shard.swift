@@ -156,8 +156,9 @@ package final class Shard: DriverHandler {
 
     /// Where a mailbox has become full, or has room again, this shard receives less or more.
     func post(_ neighbours: Neighbours) {
-        guard neighbours.post() else { return }
+        let isChanged = neighbours.post()
         counters.mailboxFull = neighbours.mailboxFull
+        guard isChanged else { return }
         for slot in 0..<connections.capacity {
             guard let connection = connections.connection(inSlot: slot), connection.state == .open else { continue }
             balance(connection)

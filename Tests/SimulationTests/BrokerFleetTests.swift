@@ -317,6 +317,32 @@ import Testing
         guard case .subscribed? = fleet.subscribe("t2", "s", session) else { throw Wrong(what: "not subscribed after the end") }
     }
 
+    @Test(arguments: [2, 3], [true, false])
+    func aCatalogThatIsWrittenAnewKnowsWhatOtherShardsHave(_ shards: Int, clean: Bool) throws {
+        let fleet = try Fleet(shards)
+        let session = fleet.session(on: 1)
+        var kept: [TopicDescription] = []
+        for number in 0..<shards {
+            kept.append(try fleet.create("kept\(number)", session, .queue()))
+            guard case .subscribed? = fleet.subscribe("kept\(number)", "extra", session, consumer: UInt32(number)) else { throw Wrong(what: "not subscribed") }
+            _ = fleet.publish("m", .topic(kept[number].id, partition: 0), session)
+        }
+        for number in 0..<500 {
+            _ = try fleet.create("t\(number)", session, .queue())
+            #expect(Self.isDone(fleet.answer(.deleteTopic(name: "t\(number)"), session)))
+        }
+        try fleet.restart(shards == 2 ? 3 : 2, clean: clean)
+        let other = fleet.session(on: 0)
+        guard case .topics(let listed)? = fleet.answer(.listTopics, other) else { throw Wrong(what: "no list") }
+        #expect(listed.map(\.id) == kept.map(\.id))
+        for topic in kept {
+            guard case .subscriptions(let found)? = fleet.answer(.listSubscriptions(topic: topic.name), other) else { throw Wrong(what: "no subscriptions") }
+            #expect(Set(found.map(\.name)) == [TopicOptions.queueSubscription, "extra"])
+            #expect(found.allSatisfy { $0.cursors.map(\.end) == [Offset(1)] && $0.cursors.map(\.floor) == [.zero] })
+        }
+        #expect(try fleet.create("after", other).id.rawValue > 500)
+    }
+
     /// What was settled stays so, what was not comes again, flagged where it may have been seen; and no id is given out twice.
     @Test(arguments: [[1, 3, 2, 1], [3, 1, 3], [2, 3, 2]], [true, false])
     func anotherNumberOfShardsFindsEveryCursor(_ numbers: [Int], clean: Bool) throws {
