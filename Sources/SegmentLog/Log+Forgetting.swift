@@ -111,6 +111,8 @@ extension Log {
                 if let file = segment.file { try storage.sync(file) }
                 segment.durable = segment.end
             }
+            // A log that rests has no zeros ahead: its files are what other tools know.
+            if let file = segment.file, try storage.size(of: file) > segment.end { try storage.truncate(file, to: segment.end) }
             if flushing.isDirectoryDirty { try storage.syncDirectory(directory) }
             watermarks.flushed = written
             flushing.place = LogPlace(offset: written, segment: segment, position: segment.end)

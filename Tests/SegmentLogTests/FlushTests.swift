@@ -154,10 +154,21 @@ import Testing
         #expect(Set(behindTheFirst).count < 8, "the file grew \(Set(behindTheFirst).count) times in \(behindTheFirst.count) flushes")
         // In proportion: a log that holds little stays little.
         #expect(sizes.allSatisfy { $0 <= 1 << 20 } && sizes[20] < 16 << 10)
-        bench.pass(milliseconds: 1)
+        let whole = bench.log.watermarks.flushed
         held.disk.closeAll()
         try bench.reopen()
-        #expect(try bench.texts().count == 1_000)
+        #expect(try bench.texts().count == 1_000 && bench.log.watermarks.end == whole)
+        // Left in order, the log is as long as what it holds, and grows on.
+        try bench.append(text)
+        settle(bench, held)
+        let last = try #require(bench.log.segments.last)
+        try bench.log.close(now: bench.now)
+        complete(bench, held)
+        #expect(try held.disk.content("logs/1-0/" + LogFiles.name(last.base, .log)).count == last.end)
+        try bench.reopen()
+        try bench.append(text)
+        settle(bench, held)
+        #expect(try bench.texts().count == 1_002)
     }
 
     @Test func eachHasOneFlushPerRequest() throws {
