@@ -19,6 +19,8 @@ struct ServerConfig: Sendable {
     var pinsShards: Bool
     /// How long a shard looks for more work before it sleeps.
     var spin: Duration
+    /// How long a shard that sleeps lets work gather.
+    var minimumWait: Duration
     /// What topics that do not say otherwise use.
     var topics: Log.Options
     /// How long a queue's delivery may stay unsettled, where neither queue nor consumer says.
@@ -58,6 +60,7 @@ struct ServerConfig: Sendable {
         driver = root.choice("driver", default: .auto)
         pinsShards = root.flag("pin", default: false)
         spin = root.duration("spin", default: .zero, in: .zero ... .milliseconds(100))
+        minimumWait = root.duration("min_wait", default: .zero, in: .zero ... .milliseconds(10))
         topics = ServerConfig.read(Log.Options.init, root.section("topics"), Log.Options(), &faults)
         let queues = root.section("queues")
         queueLease = queues.duration("lease", default: .seconds(60), in: .milliseconds(10) ... .seconds(7 * 86_400))

@@ -84,6 +84,7 @@ struct ServeCommand {
         options.broker.segmentsBeforeAside = config.queueSetAsideAfter
         options.shard.limits = config.limits
         options.shard.spinNanoseconds = UInt64(clamping: config.spin.nanoseconds)
+        options.driverOptions.minimumWaitMicroseconds = UInt32(clamping: config.minimumWait.nanoseconds / 1_000)
         options.listeners = config.listeners.map { ShardGroup.Listener(address: $0.address, wireProtocol: $0.wire) }
         return options
     }
