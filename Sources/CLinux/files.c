@@ -20,6 +20,7 @@ int sys_open(const char *path, int flags, unsigned mode) {
     if (flags & SYS_OPEN_EXCLUSIVE) bits |= O_CREAT | O_EXCL;
     if (flags & SYS_OPEN_DIRECTORY) bits |= O_DIRECTORY;
     if (flags & SYS_OPEN_NOFOLLOW) bits |= O_NOFOLLOW;
+    if (flags & SYS_OPEN_DIRECT) bits |= O_DIRECT;
     return RESULT(open(path, bits, mode));
 }
 

@@ -18,6 +18,8 @@ package struct File: Hashable, Sendable {
         package static let exclusive = OpenOptions(rawValue: SYS_OPEN_EXCLUSIVE)
         package static let directory = OpenOptions(rawValue: SYS_OPEN_DIRECTORY)
         package static let noFollow = OpenOptions(rawValue: SYS_OPEN_NOFOLLOW)
+        /// Past the page cache: positions, counts and memory are multiples of the disk's block.
+        package static let direct = OpenOptions(rawValue: SYS_OPEN_DIRECT)
     }
 
     package static func open(_ path: String, _ options: OpenOptions = [], mode: UInt32 = 0o600) throws(Errno) -> File {
@@ -53,6 +55,23 @@ package struct File: Hashable, Sendable {
             }
             return done
         }
+    }
+
+    /// Reads up to `room.count` bytes at `position`; fewer at the end of the file. Of an interrupted or short read the rest is asked for
+    /// only where it begins on a block, so that this serves files opened `.direct` as well.
+    @unsafe package func read(at position: Int, into room: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
+        var done = 0
+        while done < room.count {
+            let start = done
+            // Safety: `room` has `count` bytes, of which `start` are written.
+            let got = Int(
+                try File.repeating { () in
+                    unsafe sys_pread(descriptor, room.baseAddress.unsafelyUnwrapped + start, room.count - start, Int64(position + start))
+                })
+            done += got
+            if got == 0 || got % 4_096 != 0 { break }
+        }
+        return done
     }
 
     /// Appends whatever `read(2)` answers, at most `count` bytes, to `buffer`: for pipes, terminals and files read in order.

@@ -161,10 +161,14 @@ extension Log {
         }
         var end = position > 0 ? watermark : segments[index].base
         let first = index
+        var reading = try begin(segments[index], at: position)
         while index < segments.count {
             let segment = segments[index]
             guard segment.base == end || index == first else { break }
-            let stop = try scan(segment, from: position, at: end, checkpoint, now: now)
+            let stream = reading
+            // The next segment is on its way while this one is checked.
+            if index + 1 < segments.count { reading = try begin(segments[index + 1], at: 0) }
+            let stop = try scan(segment, stream, from: position, at: end, checkpoint, now: now)
             end = segment.next
             position = 0
             index += 1
@@ -214,17 +218,26 @@ extension Log {
         return try scanner.hasBatch(from: position, behind: expected)
     }
 
-    /// Checks the batches of one segment from `position` on, where `expected` follows. Answers nil when they end where the content
-    /// ends.
-    private func scan(
-        _ segment: Segment, from position: Int, at expected: Offset, _ checkpoint: Checkpoint?, now: Now
-    ) throws(LogError) -> Stop? {
+    private func begin(_ segment: Segment, at position: Int) throws(LogError) -> any FileStream {
         do throws(StorageError) {
             // What follows may be cut off, and then this is the segment that takes the next append.
             segment.isSealed = false
             let file = try openFile(of: segment)
             storage.dropCache(file)
-            var scanner = try SegmentScanner(file, of: storage, from: position)
+            return try storage.stream(file, from: position)
+        } catch {
+            throw .storage(error)
+        }
+    }
+
+    /// Checks the batches of one segment from `position` on, where `expected` follows. Answers nil when they end where the content
+    /// ends.
+    private func scan(
+        _ segment: Segment, _ stream: any FileStream, from position: Int, at expected: Offset, _ checkpoint: Checkpoint?, now: Now
+    ) throws(LogError) -> Stop? {
+        do throws(StorageError) {
+            let fileBytes = try storage.size(of: try openFile(of: segment))
+            var scanner = SegmentScanner(stream, fileBytes: fileBytes, from: position)
             segment.end = position
             segment.durable = position
             segment.next = expected

@@ -21,6 +21,9 @@ package protocol LogStorage: AnyObject {
     func size(of file: FileHandle) throws(StorageError) -> Int
     /// Appends up to `count` bytes at `position` to `buffer`; fewer at the end of the file.
     func read(_ file: FileHandle, at position: Int, count: Int, into buffer: inout ByteBuffer) throws(StorageError)
+    /// Reads the file front to back from `position` on, ahead of its user where that helps. For recovery, which reads what is on the
+    /// disk (S10), and reads all of it.
+    func stream(_ file: FileHandle, from position: Int) throws(StorageError) -> any FileStream
     /// Writes all of `pieces`, one behind the other, at `position`. An error is final for the log (S8).
     func write(_ file: FileHandle, _ pieces: [MemoryRegion], at position: Int) throws(StorageError)
     /// Shows `length` bytes of the file as memory. Bytes behind the file's end must not be touched.
@@ -93,6 +96,31 @@ extension LogStorage {
     private func closeAfterError(_ file: FileHandle) {
         do throws(StorageError) { try close(file) } catch { return }
     }
+}
+
+/// A file that is read front to back.
+package protocol FileStream: AnyObject {
+    /// As `LogStorage.read`. Any position is answered; those that follow one another are the quick ones.
+    func read(at position: Int, count: Int, into buffer: inout ByteBuffer) throws(StorageError)
+}
+
+/// Plain reads.
+package final class PlainStream: FileStream {
+    private let storage: any LogStorage
+    private let file: FileHandle
+
+    package init(_ file: FileHandle, of storage: any LogStorage) {
+        self.file = file
+        self.storage = storage
+    }
+
+    package func read(at position: Int, count: Int, into buffer: inout ByteBuffer) throws(StorageError) {
+        try storage.read(file, at: position, count: count, into: &buffer)
+    }
+}
+
+extension LogStorage {
+    package func stream(_ file: FileHandle, from position: Int) throws(StorageError) -> any FileStream { PlainStream(file, of: self) }
 }
 
 /// What is done in the background.

@@ -15,8 +15,7 @@ package struct SegmentScanner: ~Copyable {
     /// A length beyond it is nonsense: no batch is larger than a message may be, and none larger than this is configured.
     static let batchBytesMax = 512 << 20
 
-    private let storage: any LogStorage
-    private let file: FileHandle
+    private let stream: any FileStream
     package let fileBytes: Int
     private let checksChecksum: Bool
     private var buffer = ByteBuffer()
@@ -25,10 +24,15 @@ package struct SegmentScanner: ~Copyable {
     package private(set) var position: Int
 
     package init(_ file: FileHandle, of storage: any LogStorage, from position: Int = 0, checksChecksum: Bool = true) throws(StorageError) {
-        self.storage = storage
-        self.file = file
+        self.init(
+            try storage.stream(file, from: position), fileBytes: try storage.size(of: file), from: position, checksChecksum: checksChecksum)
+    }
+
+    /// - Parameter stream: the file's, whose reading may have begun already.
+    init(_ stream: any FileStream, fileBytes: Int, from position: Int, checksChecksum: Bool = true) {
+        self.stream = stream
         self.checksChecksum = checksChecksum
-        fileBytes = try storage.size(of: file)
+        self.fileBytes = fileBytes
         self.position = position
         bufferStart = position
     }
@@ -94,7 +98,7 @@ package struct SegmentScanner: ~Copyable {
         while at < fileBytes {
             buffer.clear()
             bufferStart = at
-            try storage.read(file, at: at, count: min(Self.chunkBytes, fileBytes - at), into: &buffer)
+            try stream.read(at: at, count: min(Self.chunkBytes, fileBytes - at), into: &buffer)
             guard buffer.count > 0 else { break }
             var last = buffer.count
             while last > 0, isZero(last - 1, 1) { last -= 1 }
@@ -120,7 +124,7 @@ package struct SegmentScanner: ~Copyable {
             let before = buffer.count
             let wanted = min(max(Self.chunkBytes, count) - before, fileBytes - bufferStart - before)
             if wanted <= 0 { return false }
-            try storage.read(file, at: bufferStart + before, count: wanted, into: &buffer)
+            try stream.read(at: bufferStart + before, count: wanted, into: &buffer)
             if buffer.count == before { return false }
         }
         return true

@@ -12,6 +12,7 @@ package final class LinuxStorage: LogStorage {
     private let slow: WorkQueue<BackgroundOperation>
     private let flushing: WorkQueue<BackgroundOperation>
     private let flusher: RingFlusher?
+    private let chunks: ReadChunks
     /// Vectors of the write under way, kept to be used again.
     private let gather = GatherList(capacity: 64)
     /// Directories whose names were made durable since this process holds them.
@@ -30,11 +31,13 @@ package final class LinuxStorage: LogStorage {
         slow = try WorkQueue("storage") { completed.add($0.ticket, $0.run()) }
         // Several logs flush independently; each thread waits for the disk, not for the processor.
         flushing = try WorkQueue("flush", threadsMax: 4) { completed.add($0.ticket, $0.run()) }
+        chunks = try ReadChunks()
     }
 
     deinit {
         slow.stop()
         flushing.stop()
+        chunks.stop()
     }
 
     /// Hands over what helper threads have finished.
@@ -99,6 +102,14 @@ package final class LinuxStorage: LogStorage {
         }
     }
 
+    package func stream(_ file: FileHandle, from position: Int) throws(StorageError) -> any FileStream {
+        let size = try size(of: file)
+        guard size - position >= ReadAhead.smallest, let stream = ReadAhead(File(file), from: position, to: size, chunks) else {
+            return PlainStream(file, of: self)
+        }
+        return stream
+    }
+
     package func write(_ file: FileHandle, _ pieces: [MemoryRegion], at position: Int) throws(StorageError) {
         let gather = gather
         try onFile("write", file) { (file: File) throws(Errno) in
@@ -143,6 +154,8 @@ package final class LinuxStorage: LogStorage {
     // MARK: By ticket
 
     package func start(_ operation: StorageOperation, ticket: StorageTicket) {
+        // Logs are at work: whatever was recovered has been.
+        chunks.release()
         let background = BackgroundOperation(operation: operation, ticket: ticket)
         guard case .flush(let files, let directories) = operation else { return slow.add(background) }
         if files.isEmpty, directories.isEmpty {

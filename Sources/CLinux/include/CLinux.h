@@ -10,7 +10,7 @@
 // files.c
 /// `flags`: see the SYS_OPEN constants; `mode` counts when a file is made.
 int sys_open(const char *path, int flags, unsigned mode);
-enum { SYS_OPEN_READ = 0, SYS_OPEN_READ_WRITE = 1, SYS_OPEN_CREATE = 2, SYS_OPEN_EXCLUSIVE = 4, SYS_OPEN_DIRECTORY = 8, SYS_OPEN_NOFOLLOW = 16 };
+enum { SYS_OPEN_READ = 0, SYS_OPEN_READ_WRITE = 1, SYS_OPEN_CREATE = 2, SYS_OPEN_EXCLUSIVE = 4, SYS_OPEN_DIRECTORY = 8, SYS_OPEN_NOFOLLOW = 16, SYS_OPEN_DIRECT = 32 };
 int sys_close(int fd);
 int64_t sys_read(int fd, void *bytes, size_t count);
 int64_t sys_write(int fd, const void *bytes, size_t count);
