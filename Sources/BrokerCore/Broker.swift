@@ -346,7 +346,7 @@ package final class Broker {
             partition.heldThrough = log.watermarks.end
             log.requestFlush(through: partition.heldThrough)
         }
-        let open = log.watermarks.flushed >= partition.heldThrough ? log.watermarks.end : log.watermarks.flushed
+        let open = log.watermarks.flushed >= partition.heldThrough ? log.written : log.watermarks.flushed
         while let waiter = partition.waits.popWritten(open) { complete(waiter, nil) }
         var flushed = log.watermarks.flushed
         if partition === catalog, map.shards > 1 {

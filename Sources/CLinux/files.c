@@ -35,6 +35,7 @@ int sys_fdatasync(int fd) { return RESULT(fdatasync(fd)); }
 int sys_ftruncate(int fd, int64_t length) { return RESULT(ftruncate(fd, length)); }
 int sys_fallocate(int fd, int64_t length) { return RESULT(fallocate(fd, 0, 0, length)); }
 int sys_drop_cache(int fd) { return -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); }
+int sys_start_writing(int fd) { return RESULT(sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE)); }
 int sys_mkdir(const char *path, unsigned mode) { return RESULT(mkdir(path, mode)); }
 int sys_unlink(const char *path) { return RESULT(unlink(path)); }
 int sys_rmdir(const char *path) { return RESULT(rmdir(path)); }

@@ -125,6 +125,8 @@ package struct File: Hashable, Sendable {
     package func syncData() throws(Errno) { _ = try File.repeating { () in sys_fdatasync(descriptor) } }
     package func truncate(to length: Int) throws(Errno) { _ = try File.repeating { () in sys_ftruncate(descriptor, Int64(length)) } }
     package func allocate(_ length: Int) throws(Errno) { _ = try File.repeating { () in sys_fallocate(descriptor, Int64(length)) } }
+    /// Starts to write what is dirty. Neither waits nor promises anything: a `sync` that follows has less to do.
+    package func startWriting() { sys_start_writing(descriptor) }
     package func dropCache() { sys_drop_cache(descriptor) }
     /// Takes the file for this process alone, or throws `wouldBlock`.
     package func lock() throws(Errno) { _ = try File.repeating { () in sys_flock(descriptor) } }

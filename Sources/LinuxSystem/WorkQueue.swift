@@ -13,11 +13,18 @@ package final class WorkQueue<Job: Sendable>: Sendable {
     private let signal: EventCounter
     private let name: String
     private let threadsMax: Int
-    private let run: @Sendable (Job) -> Void
+    private let jobsMax: Int
+    private let run: @Sendable ([Job]) -> Void
 
-    package init(_ name: String, threadsMax: Int = 1, _ run: @escaping @Sendable (Job) -> Void) throws(Errno) {
+    package convenience init(_ name: String, threadsMax: Int = 1, _ run: @escaping @Sendable (Job) -> Void) throws(Errno) {
+        try self.init(name, threadsMax: threadsMax, jobsMax: 1) { (jobs: [Job]) in for job in jobs { run(job) } }
+    }
+
+    /// - Parameter jobsMax: how many of the waiting jobs `run` is given at once.
+    package init(_ name: String, threadsMax: Int = 1, jobsMax: Int, _ run: @escaping @Sendable ([Job]) -> Void) throws(Errno) {
         self.name = name
         self.threadsMax = threadsMax
+        self.jobsMax = jobsMax
         self.run = run
         signal = try EventCounter(.semaphore)
     }
@@ -47,24 +54,33 @@ package final class WorkQueue<Job: Sendable>: Sendable {
         }
         for _ in threads { signal.raise() }
         for thread in threads { thread.join() }
-        while let job = next() { run(job) }
+        while true {
+            let jobs = next()
+            if jobs.isEmpty { return }
+            run(jobs)
+        }
     }
 
-    private func next() -> Job? {
-        state.withLock { $0.jobs.isEmpty ? nil : $0.jobs.removeFirst() }
+    private func next() -> [Job] {
+        state.withLock { state in
+            let jobs = Array(state.jobs.prefix(jobsMax))
+            state.jobs.removeFirst(jobs.count)
+            return jobs
+        }
     }
 
     private func work() {
         while true {
+            // Raised once for each job: where several were taken at once, some of these find nothing.
             signal.take()
             state.withLock { $0.idle -= 1 }
-            let job = next()
-            if let job { run(job) }
+            let jobs = next()
+            if !jobs.isEmpty { run(jobs) }
             let ends = state.withLock { state in
                 state.idle += 1
                 return state.isStopped && state.jobs.isEmpty
             }
-            if job == nil, ends { return }
+            if jobs.isEmpty, ends { return }
         }
     }
 }

@@ -38,7 +38,7 @@ extension Log {
         segment.note(header, baseOffset: base, position: position, bytes: batch.byteCount, indexInterval: options.indexIntervalBytes)
         watermarks.end = segment.next
         let rest = batch.extracting(copied..<batch.byteCount)
-        if batch.byteCount >= Self.directBytes {
+        if batch.byteCount >= Self.directBytes, background.readying == nil {
             try writeStaged(then: rest.region)
         } else {
             staging.append(rest)
@@ -137,6 +137,8 @@ extension Log {
     /// Writes what is staged, then `tail`, behind the active segment's end.
     func writeStaged(then tail: MemoryRegion?) throws(LogError) {
         closeOpenBatch()
+        // Not before the checkpoint is durable that says the log is in use.
+        guard background.readying == nil else { return }
         guard staging.count > 0, let segment = active, let file = segment.file else { return }
         var pieces = [staging.region(ByteRange(start: 0, count: staging.count))]
         if let tail { pieces.append(tail) }

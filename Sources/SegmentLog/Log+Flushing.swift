@@ -32,6 +32,8 @@ struct BackgroundWork {
     var preparing: (path: String, size: Int)?
     var spareNumber: UInt32 = 0
     var sealing: Segment?
+    /// The first append waits for this: what is appended meanwhile is staged.
+    var readying: StorageTicket?
     var isCheckpointing = false
     var isCheckpointDirty = false
     /// The checkpoint on the disk says that the log is in use.
@@ -55,6 +57,7 @@ enum TicketKind: UInt8 {
     case checkpoint = 4
     case index = 5
     case remove = 6
+    case ready = 7
 }
 
 extension StorageTicket {
@@ -72,7 +75,7 @@ extension Log {
 
     /// Whether `endTick` has something to do now: ask after appends and after completions.
     package var needsTick: Bool {
-        if isClosed || fault != nil { return false }
+        if isClosed || fault != nil || background.readying != nil { return false }
         if staging.count > 0 { return true }
         if storage.isVolatile || shown < written { return shown < written }
         return flushing.outstanding == nil && flushTarget != nil
@@ -82,7 +85,7 @@ extension Log {
     /// the log failed.
     @discardableResult
     package func endTick(now: Now) -> Bool {
-        guard fault == nil, !isClosed else { return false }
+        guard fault == nil, !isClosed, background.readying == nil else { return false }
         let staged = staging.count
         do { try writeStaged(then: nil) } catch { return true }
         // Ten thousand quiet logs keep no buffers.
@@ -105,7 +108,7 @@ extension Log {
 
     /// When `endTick` wants to be called although nothing was appended (interval flush, checkpoint); far future when never.
     package var nextDeadline: Instant {
-        if storage.isVolatile || fault != nil || isClosed { return .distantFuture }
+        if storage.isVolatile || fault != nil || isClosed || background.readying != nil { return .distantFuture }
         var deadline = Instant.distantFuture
         if options.durability == .interval, written > watermarks.flushed, flushing.outstanding == nil { deadline = intervalDeadline }
         if background.isCheckpointDirty, !background.isCheckpointing { deadline = min(deadline, checkpointDeadline) }
@@ -212,16 +215,20 @@ extension Log {
             sealNext()
             return failed
         case .checkpoint: return checkpointCompleted(result)
+        case .ready: return readyCompleted(result)
         case .index, .remove: break
         }
         return false
     }
 
     /// Starts an operation in the background.
-    func start(_ operation: StorageOperation, _ kind: TicketKind) {
+    @discardableResult
+    func start(_ operation: StorageOperation, _ kind: TicketKind) -> StorageTicket {
         background.sequence &+= 1
         if !storage.isVolatile { background.count += 1 }
-        storage.start(operation, ticket: StorageTicket(log: number, sequence: background.sequence, kind: kind))
+        let ticket = StorageTicket(log: number, sequence: background.sequence, kind: kind)
+        storage.start(operation, ticket: ticket)
+        return ticket
     }
 
     func finishIfQuiet() {

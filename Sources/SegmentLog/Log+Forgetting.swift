@@ -6,7 +6,7 @@ extension Log {
     /// The active segment stays; one whose every record is too old is rolled, and goes the next time. Age counts from the broker's own
     /// time of a segment's last append. Called now and then, for logs at rest as well.
     package func applyRetention(floor: Offset?, now: Now) {
-        guard fault == nil, !isClosed else { return }
+        guard fault == nil, !isClosed, background.readying == nil else { return }
         if now.time > lastTime { lastTime = now.time }
         if options.cleanup.deletes, options.retentionMilliseconds >= 0, let segment = active, segment.end > 0, isExpired(segment) { try? roll() }
         var total = bytes
@@ -91,6 +91,8 @@ extension Log {
             try leaveClean()
         } else {
             whenQuiet { [self] in
+                // What was appended before the log was ready.
+                try? writeStaged(then: nil)
                 try? leaveClean()
                 closeFiles()
             }

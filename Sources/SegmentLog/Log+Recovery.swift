@@ -1,15 +1,5 @@
 internal import Bytes
 
-/// What the first append has to do before it: opening a log writes nothing.
-struct Preparation {
-    /// Files that are no part of the log any more: temporary ones, and segments below the start or behind a cut.
-    var stale: [String] = []
-    /// The last stop was unclean: whatever lies behind the end is cut off.
-    var cuts = false
-    /// A torn tail was found there.
-    var isTorn = false
-}
-
 // Finding out what a directory holds. Nothing is written and, after a clean stop, no segment is opened.
 extension Log {
     func recover(now: Now) throws(LogError) {
@@ -295,67 +285,5 @@ extension Log {
         } catch {
             throw .storage(error)
         }
-    }
-
-    // MARK: Before the first append
-
-    /// Makes the directory, or readies the log that recovery found: removes stale files, cuts what lies behind the end (S15), and
-    /// says in the checkpoint that the log is in use. Each step may be the last one before a crash: the next recovery finds the same.
-    func prepareForAppend() throws(LogError) {
-        guard let preparation = toPrepare else { return }
-        do throws(StorageError) {
-            if segments.isEmpty { try storage.makeDirectory(directory) }
-            // What is removed was judged by the checkpoint that is seen: that one has to be durable first.
-            if !preparation.stale.isEmpty { try storage.syncDirectory(directory) }
-            for name in preparation.stale { try removeIfThere(name) }
-            if let segment = active {
-                try loadIndexes(of: segment)
-                let file = try openFile(of: segment)
-                if preparation.cuts {
-                    try storage.truncate(file, to: segment.end)
-                    if preparation.isTorn { try writeZeros(file, 4_096, at: segment.end) }
-                    try storage.sync(file)
-                }
-            }
-            // A new log has its checkpoint before its first segment: segments without one are never taken for a log that just began.
-            if !storage.isVolatile { try replaceNow(LogFiles.checkpoint, checkpoint(isClean: false).encoded()) }
-        } catch {
-            fail(error)
-            throw .storage(error)
-        }
-        toPrepare = nil
-    }
-
-    private func removeIfThere(_ name: String) throws(StorageError) {
-        do { try storage.remove(path(name)) } catch { if error.code != 2 { throw error } }
-    }
-
-    func writeZeros(_ file: FileHandle, _ count: Int, at position: Int) throws(StorageError) {
-        var zeros = ByteBuffer()
-        zeros.appendZeros(count)
-        try storage.write(file, [zeros.region(ByteRange(start: 0, count: zeros.count))], at: position)
-        // The buffer lives until here.
-        zeros.release()
-    }
-
-    /// Replaces a small file and waits for it (S11).
-    func replaceNow(_ name: String, _ content: [UInt8]) throws(StorageError) {
-        try removeIfThere(name + ".tmp")
-        try storage.create(path(name + ".tmp"), content, syncs: true)
-        try storage.rename(path(name + ".tmp"), to: path(name))
-        try storage.syncDirectory(directory)
-    }
-
-    func checkpoint(isClean: Bool) -> Checkpoint {
-        let place = flushing.place
-        let first = segments.first?.base ?? watermarks.flushed
-        return Checkpoint(
-            // Where consumers see what is not durable yet, a trim may go beyond the watermark; after a crash it is undone.
-            isClean: isClean, incarnation: incarnation, start: min(watermarks.start, watermarks.flushed), durable: watermarks.flushed,
-            durableSegment: place?.segment.base ?? first, durablePosition: Int64(place?.position ?? 0), end: max(written, watermarks.flushed),
-            segments: segments.map {
-                Checkpoint.SegmentRecord(
-                    base: $0.base, length: Int64($0.end), firstAppend: $0.firstAppend, lastAppend: $0.lastAppend, maxTimestamp: $0.maxTimestamp)
-            }, producers: producers)
     }
 }

@@ -10,14 +10,14 @@ extension Log {
     /// What a memory topic holds at the least is its active segment, so that one stays small.
     static let largestVolatileSegmentBytes = 4 << 20
 
-    private var segmentLimit: Int {
+    var segmentLimit: Int {
         min(max(options.segmentBytes, 1), storage.isVolatile ? Self.largestVolatileSegmentBytes : Self.largestSegmentBytes)
     }
 
     /// Sees to it that the active segment exists and takes `bytes` more.
     func makeRoom(_ bytes: Int, records: Int32, now: Now) throws(LogError) -> Segment {
-        if toPrepare != nil { try prepareForAppend() }
         if now.time > lastTime { lastTime = now.time }
+        if toPrepare != nil { try makeReady(for: bytes) }
         if let segment = active {
             let used = segment.end &+ staging.count
             if used == 0 || (used &+ bytes <= segment.limit && !isAged(segment)) || mayOverrun(segment, used &+ bytes) {
@@ -26,6 +26,7 @@ extension Log {
                     return segment
                 }
             }
+            if background.readying != nil { try waitUntilReady() }
             try roll()
         } else {
             do { try addSegment(limit: min(Self.firstSegmentBytes, segmentLimit)) } catch {
@@ -43,9 +44,10 @@ extension Log {
             && lastTime.rawValue &- segment.firstAppend.rawValue >= options.segmentMilliseconds
     }
 
-    /// A spare is being prepared: the log goes on in the segment it has, up to a cap, and does not wait.
+    /// A spare is being prepared, or nothing can be written yet: the log goes on in the segment it has, up to a cap, and does not wait.
     private func mayOverrun(_ segment: Segment, _ size: Int) -> Bool {
-        background.preparing != nil && !isAged(segment) && size <= min(segment.limit &* 2, Self.largestSegmentBytes)
+        if background.readying != nil { return size <= Self.largestSegmentBytes }
+        return background.preparing != nil && !isAged(segment) && size <= min(segment.limit &* 2, Self.largestSegmentBytes)
     }
 
     /// Ends the active segment and begins the next.

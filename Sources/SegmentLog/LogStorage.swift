@@ -43,6 +43,10 @@ package protocol LogStorage: AnyObject {
 
     /// Starts an operation; its completion names `ticket`.
     func start(_ operation: StorageOperation, ticket: StorageTicket)
+    /// Whether a log's directory is made ready by ticket (`StorageOperation.ready`), else by plain calls that wait.
+    var readiesInBackground: Bool { get }
+    /// Waits for one operation, other than a flush, and answers its result, which is then not handed out again.
+    func wait(for ticket: StorageTicket) -> StorageResult
 }
 
 extension LogStorage {
@@ -51,6 +55,10 @@ extension LogStorage {
 
 extension LogStorage {
     package var isVolatile: Bool { false }
+    package var readiesInBackground: Bool { false }
+    package func wait(for ticket: StorageTicket) -> StorageResult {
+        preconditionFailure("a storage that readies logs in the background can wait for it")
+    }
 
     /// Writes `content` at the front of a file.
     func write(_ file: FileHandle, _ content: [UInt8]) throws(StorageError) {
@@ -129,12 +137,34 @@ package enum StorageOperation: Sendable {
     case flush(files: [FileHandle], directories: [String])
     /// Makes a file of `size` zeros, resident and durable (D3); answers `.prepared`.
     case prepare(path: String, size: Int)
+    /// Makes a log's directory ready for appends and all of it durable (S9, S11, S15); answers `.prepared` where a segment was made.
+    case ready(LogReadying)
     /// Cuts a full segment to its written length, makes it durable and answers `.done`; the file stays open.
     case seal(file: FileHandle, length: Int)
     /// Replaces a small file: new file, flush, rename, flush of the directory (S11).
     case replace(path: String, content: [UInt8])
     /// Closes and removes files, then makes their directory durable. A path that does not exist is passed over.
     case remove(files: [FileHandle], paths: [String], directory: String)
+}
+
+/// What the first append to a log needs, in this order.
+package struct LogReadying: Sendable {
+    package var directory: String
+    /// The directory is to be made.
+    package var makesDirectory = false
+    /// Files that are no part of the log any more. Before they go, the names that are there become durable.
+    package var stale: [String] = []
+    /// A torn tail: the file is cut to this length, and zeros follow it where old batches may have stood.
+    package var cut: (file: FileHandle, length: Int, zeros: Int)?
+    /// The log's checkpoint is replaced.
+    package var checkpoint: (path: String, content: [UInt8])
+    /// The first segment of a new log: made empty, left open.
+    package var segment: String?
+
+    package init(directory: String, checkpoint: (path: String, content: [UInt8])) {
+        self.directory = directory
+        self.checkpoint = checkpoint
+    }
 }
 
 package enum StorageResult: Sendable {

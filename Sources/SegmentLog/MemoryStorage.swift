@@ -13,6 +13,8 @@ package final class MemoryStorage: LogStorage {
     }
 
     package let isVolatile: Bool
+    /// For tests of what happens meanwhile.
+    package var readiesInBackground = false
     private var directories: [String: [String: File]] = [:]
     private var handles: [Int32: File] = [:]
     private var nextHandle: Int32 = 1
@@ -22,6 +24,11 @@ package final class MemoryStorage: LogStorage {
 
     /// The oldest completion that was not taken yet.
     package func nextCompletion() -> (StorageTicket, StorageResult)? { completions.isEmpty ? nil : completions.removeFirst() }
+
+    package func wait(for ticket: StorageTicket) -> StorageResult {
+        guard let index = completions.firstIndex(where: { $0.0 == ticket }) else { preconditionFailure("nothing that was started") }
+        return completions.remove(at: index).1
+    }
 
     /// What the end of a process does: nothing is open any more, nothing is answered any more.
     package func closeAll() {
@@ -127,6 +134,16 @@ package final class MemoryStorage: LogStorage {
                 let file = try open(path, .create)
                 try truncate(file, to: size)
                 result = .prepared(file)
+            case .ready(let readying):
+                if readying.makesDirectory { try makeDirectory(readying.directory) }
+                for path in readying.stale where exists(path) { try remove(path) }
+                if let cut = readying.cut { try truncate(cut.file, to: cut.length) }
+                let (directory, name) = split(readying.checkpoint.path)
+                directories[directory]?[name] = nil
+                let checkpoint = try open(readying.checkpoint.path, .create)
+                try write(checkpoint, readying.checkpoint.content)
+                try close(checkpoint)
+                if let segment = readying.segment { result = .prepared(try open(segment, .create)) }
             case .seal(let file, let length): try truncate(file, to: length)
             case .replace(let path, let content):
                 let (directory, name) = split(path)

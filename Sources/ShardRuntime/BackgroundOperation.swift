@@ -7,13 +7,22 @@ struct BackgroundOperation: Sendable {
     let operation: StorageOperation
     let ticket: StorageTicket
 
+    /// The file that is replaced, where this is an operation for a `NamingBatch`.
+    var namedPath: String? {
+        switch operation {
+        case .replace(let path, _): path
+        case .ready(let readying): readying.checkpoint.path
+        default: nil
+        }
+    }
+
     func run() -> StorageResult {
         do throws(StorageError) {
             switch operation {
             case .flush(let files, let directories): try BackgroundOperation.flush(files, directories)
             case .prepare(let path, let size): return .prepared(try BackgroundOperation.prepare(path, size))
             case .seal(let file, let length): try BackgroundOperation.seal(file, length)
-            case .replace(let path, let content): try BackgroundOperation.replace(path, content)
+            case .replace, .ready: preconditionFailure("these go in batches, a batch of one too")
             case .remove(let files, let paths, let directory): try BackgroundOperation.remove(files, paths, directory)
             }
             return .done
@@ -59,24 +68,6 @@ struct BackgroundOperation: Sendable {
     private static func seal(_ file: FileHandle, _ length: Int) throws(StorageError) {
         try onFile("truncate", file) { (file: File) throws(Errno) in try file.truncate(to: length) }
         try onFile("fsync", file) { (file: File) throws(Errno) in try file.sync() }
-    }
-
-    private static func replace(_ path: String, _ content: [UInt8]) throws(StorageError) {
-        let fresh = path + ".new"
-        // Left over from a process that was killed.
-        if FileSystem.exists(fresh) { try remove(fresh) }
-        let file = try storing("create", fresh) { () throws(Errno) in try File.open(fresh, [.readWrite, .exclusive]) }
-        do throws(StorageError) {
-            try storing("write", fresh) { () throws(Errno) in try file.write(content.rawSpan) }
-            try storing("fsync", fresh) { () throws(Errno) in try file.sync() }
-        } catch {
-            try? file.close()
-            try? FileSystem.remove(fresh)
-            throw error
-        }
-        try storing("close", fresh) { () throws(Errno) in try file.close() }
-        try storing("rename to \(path):", fresh) { () throws(Errno) in try FileSystem.rename(fresh, to: path) }
-        try syncDirectory(FileSystem.parent(of: path))
     }
 
     private static func remove(_ files: [FileHandle], _ paths: [String], _ directory: String) throws(StorageError) {

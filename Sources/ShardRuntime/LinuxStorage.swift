@@ -5,11 +5,13 @@ internal import Synchronization
 
 /// Files of the system as the storage of logs. Belongs to a shard's thread; what is slow runs elsewhere and is answered by ticket.
 ///
-/// Flushes go through the ring where there is one (`RingFlusher`), else to helper threads. Preparing, sealing, replacing and
-/// removing always go to one helper thread, in the order they were started. Every failure names operation, path and reason.
+/// Flushes go through the ring where there is one (`RingFlusher`), else to helper threads. Changes of names (replacing, readying,
+/// removing) go to one helper thread, in the order they were started and many at once (`NamingBatch`); what writes much (preparing,
+/// sealing) to another. Every failure names operation, path and reason.
 package final class LinuxStorage: LogStorage {
     private let completed: CompletedOperations
-    private let slow: WorkQueue<BackgroundOperation>
+    private let naming: WorkQueue<BackgroundOperation>
+    private let writing: WorkQueue<BackgroundOperation>
     private let flushing: WorkQueue<BackgroundOperation>
     private let flusher: RingFlusher?
     private let chunks: ReadChunks
@@ -28,14 +30,16 @@ package final class LinuxStorage: LogStorage {
         let completed = CompletedOperations(waker)
         self.completed = completed
         self.flusher = flusher
-        slow = try WorkQueue("storage") { completed.add($0.ticket, $0.run()) }
+        naming = try WorkQueue("names", jobsMax: 256) { (jobs: [BackgroundOperation]) in NamingBatch.run(jobs) { completed.add($0, $1) } }
+        writing = try WorkQueue("storage") { completed.add($0.ticket, $0.run()) }
         // Several logs flush independently; each thread waits for the disk, not for the processor.
         flushing = try WorkQueue("flush", threadsMax: 4) { completed.add($0.ticket, $0.run()) }
         chunks = try ReadChunks()
     }
 
     deinit {
-        slow.stop()
+        naming.stop()
+        writing.stop()
         flushing.stop()
         chunks.stop()
     }
@@ -153,11 +157,21 @@ package final class LinuxStorage: LogStorage {
 
     // MARK: By ticket
 
+    package var readiesInBackground: Bool { true }
+
+    package func wait(for ticket: StorageTicket) -> StorageResult { completed.wait(for: ticket) }
+
     package func start(_ operation: StorageOperation, ticket: StorageTicket) {
         // Logs are at work: whatever was recovered has been.
         chunks.release()
         let background = BackgroundOperation(operation: operation, ticket: ticket)
-        guard case .flush(let files, let directories) = operation else { return slow.add(background) }
+        let files: [FileHandle]
+        let directories: [String]
+        switch operation {
+        case .flush(let covered, let named): (files, directories) = (covered, named)
+        case .prepare, .seal: return writing.add(background)
+        case .ready, .replace, .remove: return naming.add(background)
+        }
         if files.isEmpty, directories.isEmpty {
             completed.add(ticket, .done)
         } else if let flusher {
@@ -178,6 +192,17 @@ final class CompletedOperations: Sendable {
     func add(_ ticket: StorageTicket, _ result: StorageResult) {
         list.withLock { $0.append((ticket, result)) }
         waker?.wake()
+    }
+
+    /// For what should not happen often: looks every now and then.
+    func wait(for ticket: StorageTicket) -> StorageResult {
+        while true {
+            let found = list.withLock { list in
+                list.firstIndex { $0.ticket == ticket }.map { list.remove(at: $0).result }
+            }
+            if let found { return found }
+            Clock.sleep(nanoseconds: 100_000)
+        }
     }
 
     func take() -> [(ticket: StorageTicket, result: StorageResult)] {

@@ -10,7 +10,10 @@ struct DiskOperation {
         /// Makes a file with this content; its handle is the operation's result where it is prepared, else it is closed again later.
         case create(path: String, content: [UInt8], zeros: Int)
         case flushCreated
+        case closeCreated
         case rename(from: String, to: String)
+        case makeDirectory(String)
+        case zero(FileHandle, at: Int, count: Int)
         case remove(String)
         case close(FileHandle)
     }
@@ -57,6 +60,18 @@ extension SimulatedDisk {
         return ended
     }
 
+    package func wait(for ticket: StorageTicket) -> StorageResult {
+        while !isDown, let index = operations.firstIndex(where: { $0.ticket == ticket && !$0.isSilent }) {
+            if let result = operations[index].result {
+                operations.remove(at: index)
+                trace.note("waited", Int(truncatingIfNeeded: ticket.rawValue))
+                return result
+            }
+            runStep(index)
+        }
+        return .failed(failure("wait", "", .powerOff))
+    }
+
     /// Runs until nothing is under way (stuck operations aside), however long it takes, and answers what ended.
     package func drain() -> [(ticket: StorageTicket, result: StorageResult)] {
         var ended: [(ticket: StorageTicket, result: StorageResult)] = []
@@ -75,6 +90,23 @@ extension SimulatedDisk {
         case .prepare(let path, let size):
             steps = [.create(path: path, content: [], zeros: size), .flushCreated, .flushDirectory(Path.split(path).directory)]
             answersHandle = true
+        case .ready(let readying):
+            if readying.makesDirectory { steps = [.makeDirectory(readying.directory)] }
+            if !readying.stale.isEmpty { steps.append(.flushDirectory(readying.directory)) }
+            steps += readying.stale.map { .remove($0) }
+            if let cut = readying.cut {
+                steps.append(.truncate(cut.file, cut.length))
+                if cut.zeros > 0 { steps.append(.zero(cut.file, at: cut.length, count: cut.zeros)) }
+                steps.append(.flush(cut.file))
+            }
+            let temporary = readying.checkpoint.path + ".tmp"
+            steps += [.create(path: temporary, content: readying.checkpoint.content, zeros: 0), .flushCreated, .closeCreated]
+            steps.append(.rename(from: temporary, to: readying.checkpoint.path))
+            if let segment = readying.segment {
+                steps.append(.create(path: segment, content: [], zeros: 0))
+                answersHandle = true
+            }
+            steps.append(.flushDirectory(readying.directory))
         case .seal(let file, let length):
             steps = [.truncate(file, length), .flush(file)]
         case .replace(let path, let content):
@@ -161,7 +193,7 @@ extension SimulatedDisk {
             try begin("create", path, metadata: true)
             try reserve(content.count + zeros, "create", path)
             // What an earlier, interrupted operation left is overwritten.
-            if !operation.answersHandle { try? unlink(path) }
+            if path.hasSuffix(".tmp") { try? unlink(path) }
             let file = try create(path)
             operation.created = handle(file, path, canWrite: true)
             file.write(content.rawSpan.region, at: 0)
@@ -169,6 +201,14 @@ extension SimulatedDisk {
         case .flushCreated:
             guard let created = operation.created, let (file, path) = openFile(created) else { throw failure("sync", "created", .badHandle) }
             try flush(file, path)
+        case .closeCreated:
+            if let created = operation.created { forget(created) }
+            operation.created = nil
+        case .makeDirectory(let path):
+            try makeDirectory(path)
+        case .zero(let handle, let position, let count):
+            let zeros = [UInt8](repeating: 0, count: count)
+            try write(handle, [zeros.rawSpan.region], at: position)
         case .rename(let from, let to):
             try begin("rename", from, metadata: true)
             try move(from, to: to)

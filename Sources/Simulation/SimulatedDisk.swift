@@ -249,6 +249,8 @@ package final class SimulatedDisk: LogStorage {
         open.file.dropCache()
     }
 
+    package var readiesInBackground: Bool { true }
+
     package func start(_ operation: StorageOperation, ticket: StorageTicket) {
         guard !isDown else { return }
         begin(operation, ticket)

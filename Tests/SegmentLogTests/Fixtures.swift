@@ -95,6 +95,15 @@ func batch(
     return [UInt8](buffer.bytes)
 }
 
+/// One batch of one message of zeros.
+func batch(zeros count: Int) -> [UInt8] {
+    var buffer = ByteBuffer()
+    var builder = RecordBatchBuilder(into: &buffer, producerID: -1, producerEpoch: -1, baseSequence: -1)
+    builder.append(key: nil, value: [UInt8](repeating: 0, count: count), timestamp: Timestamp(milliseconds: 1_000_000), into: &buffer)
+    builder.finish(into: &buffer)
+    return [UInt8](buffer.bytes)
+}
+
 /// The records of whole batches, as (offset, text).
 func records(in bytes: [UInt8]) throws -> [(Int64, String)] {
     var found: [(Int64, String)] = []

@@ -115,6 +115,100 @@ import Testing
     }
 
     @Test(arguments: DriverKind.allCases)
+    func logsAreMadeReadyManyAtOnceAndFailEachForItself(_ kind: DriverKind) throws {
+        let fixture = try Fixture(kind)
+        try fixture.storage.makeDirectory(fixture.path("logs"))
+        // One of them cannot be: a file stands where its directory should.
+        try fixture.storage.close(try fixture.storage.open(fixture.path("logs/13"), .create))
+        let tickets = (0..<300).map { number in
+            let directory = fixture.path("logs/\(number)")
+            var readying = LogReadying(directory: directory, checkpoint: (directory + "/checkpoint", [UInt8]("state \(number)".utf8)))
+            readying.makesDirectory = true
+            readying.segment = directory + "/0.log"
+            return fixture.start(.ready(readying))
+        }
+        try fixture.harness.run("readied") { fixture.harness.storage.count == 300 }
+        for (number, ticket) in tickets.enumerated() {
+            let result = fixture.harness.storage[ticket]
+            if number == 13 {
+                #expect(result?.error?.path == fixture.path("logs/13/checkpoint.new"))
+                continue
+            }
+            guard case .prepared(let file)? = result else {
+                Issue.record("\(number): \(String(describing: result))")
+                continue
+            }
+            #expect(try fixture.storage.size(of: file) == 0)
+            try fixture.storage.close(file)
+            let checkpoint = try fixture.storage.open(fixture.path("logs/\(number)/checkpoint"), .read)
+            #expect(try fixture.content(of: checkpoint) == [UInt8]("state \(number)".utf8))
+            try fixture.storage.close(checkpoint)
+            #expect(try fixture.storage.list(fixture.path("logs/\(number)")).count == 2)
+        }
+    }
+
+    @Test(arguments: DriverKind.allCases)
+    func replacingOneFileTwiceKeepsTheSecond(_ kind: DriverKind) throws {
+        let fixture = try Fixture(kind)
+        let path = fixture.path("state")
+        for number in 0..<20 { _ = fixture.start(.replace(path: path, content: [UInt8](repeating: UInt8(number), count: 100))) }
+        try fixture.harness.run("replaced") { fixture.harness.storage.count == 20 }
+        for (_, result) in fixture.harness.storage { #expect(result.isDone) }
+        let file = try fixture.storage.open(path, .read)
+        #expect(try fixture.content(of: file) == [UInt8](repeating: 19, count: 100))
+        try fixture.storage.close(file)
+    }
+
+    @Test(arguments: DriverKind.allCases)
+    func aTornTailIsCutAndZeroedBeforeTheLogIsReady(_ kind: DriverKind) throws {
+        let fixture = try Fixture(kind)
+        let file = try fixture.storage.open(fixture.path("0.log"), .create)
+        let block = Outgoing([UInt8](repeating: 7, count: 10_000))
+        try fixture.storage.write(file, [block.region], at: 0)
+        try fixture.storage.close(try fixture.storage.open(fixture.path("9.log"), .create))
+        var readying = LogReadying(directory: fixture.directory.path, checkpoint: (fixture.path("checkpoint"), [1]))
+        readying.cut = (file, 5_000, 4_096)
+        readying.stale = [fixture.path("9.log"), fixture.path("gone.log")]
+        #expect(try fixture.run(.ready(readying)).isDone)
+        #expect(try fixture.content(of: file) == [UInt8](repeating: 7, count: 5_000) + [UInt8](repeating: 0, count: 4_096))
+        #expect(Set(try fixture.storage.list(fixture.directory.path).map(\.name)) == ["0.log", "checkpoint"])
+        try fixture.storage.close(file)
+    }
+
+    @Test(arguments: DriverKind.allCases)
+    func aStreamReadsAheadWhatAPlainReadWould(_ kind: DriverKind) throws {
+        let fixture = try Fixture(kind)
+        let file = try fixture.storage.open(fixture.path("large"), .create)
+        let content = (0..<(15 << 20) + 777).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 7) }
+        let block = Outgoing(content)
+        try fixture.storage.write(file, [block.region], at: 0)
+        for start in [0, 1, 4_095, 3 << 20, content.count - 300_000, content.count - 10] {
+            let stream = try fixture.storage.stream(file, from: start)
+            var buffer = ByteBuffer()
+            var at = start
+            // Pieces of any size, as batches are.
+            for size in [1, 61, 4_096, 1 << 20, 5 << 20, 20 << 20] {
+                let before = buffer.count
+                try stream.read(at: at, count: size, into: &buffer)
+                at += buffer.count - before
+            }
+            #expect(at == content.count)
+            let read = [UInt8](buffer.bytes)
+            #expect(read == Array(content[start...]))
+            // Anywhere else, too.
+            buffer.clear()
+            try stream.read(at: 12_345, count: 100, into: &buffer)
+            let piece = [UInt8](buffer.bytes)
+            #expect(piece == Array(content[12_345..<12_445]))
+            buffer.clear()
+            try stream.read(at: content.count, count: 10, into: &buffer)
+            let isEmpty = buffer.isEmpty
+            #expect(isEmpty)
+        }
+        try fixture.storage.close(file)
+    }
+
+    @Test(arguments: DriverKind.allCases)
     func aPreparedFileIsZerosOfItsSizeOrNothing(_ kind: DriverKind) throws {
         let fixture = try Fixture(kind)
         let path = fixture.path("spare")

@@ -23,6 +23,8 @@ int sys_fdatasync(int fd);
 int sys_ftruncate(int fd, int64_t length);
 int sys_fallocate(int fd, int64_t length);
 int sys_drop_cache(int fd);
+/// Starts to write what is dirty, without waiting and without any promise.
+int sys_start_writing(int fd);
 int sys_mkdir(const char *path, unsigned mode);
 int sys_unlink(const char *path);
 int sys_rmdir(const char *path);
