@@ -54,6 +54,7 @@ extension Broker {
         } catch {
             // A damaged copy is given up. What the log cannot show is nobody's to guess: who reads it is told, and goes.
             counters.unreadable &+= 1
+            if log.fault != nil { logMoved(lane.partition) }
             if case .damaged = error, pending.first < log.watermarks.start {
                 counters.dropped &+= UInt64(dropAside(lane) { $0.first <= pending.first.rawValue && pending.first.rawValue <= $0.last })
                 return .more
@@ -150,6 +151,7 @@ extension Broker {
             }
             range = found
         } catch {
+            try log.checkMemory(of: batch)
             count = Int64(Broker.readableCount(batch, from: index, limit: Int(count)))
             guard count > 0 else {
                 passOver(lane, pending, batch)

@@ -29,6 +29,8 @@ extension Broker {
                 }
                 found.append(fetched)
             } catch {
+                // Reading may be what finds that the disk has failed.
+                if let partition = try? partition(part.topic, part.partition), partition.log?.fault != nil { touch(partition) }
                 found.append(Fetched(topic: part.topic, partition: part.partition, start: .zero, visibleEnd: .zero, slice: nil, failure: error))
             }
         }

@@ -12,6 +12,7 @@ package struct Errno: RawRepresentable, Error, Hashable, Sendable, CustomStringC
     package static let noEntry = Errno(2)
     package static let wouldBlock = Errno(11)
     package static let outOfMemory = Errno(12)
+    package static let badAddress = Errno(14)
     package static let busy = Errno(16)
     package static let exists = Errno(17)
     package static let isDirectory = Errno(21)

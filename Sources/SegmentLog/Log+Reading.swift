@@ -44,10 +44,25 @@ extension Log {
     package func check(_ batch: BatchView) throws(LogError) {
         let bytes = batch.slice.memory.bytes(batch.slice.range)
         if let header = try? RecordBatchHeader(decoding: bytes), header.totalByteCount == bytes.byteCount, header.checksumHolds(in: bytes) { return }
+        try checkMemory(of: batch)
         let index = partitionPoint(segments.count) { segments[$0].base <= batch.baseOffset } - 1
         throw .damaged(
             path: path(index >= 0 ? segments[index].base : batch.baseOffset, .log), position: batch.slice.range.lowerBound,
             reason: "the checksum of the batch at \(batch.baseOffset) does not hold")
+    }
+
+    /// For who reads a batch's parts: throws when some of it could not be read, and what was read means nothing.
+    package func checkMemory(of batch: BatchView) throws(LogError) {
+        guard batch.slice.memory.hasFailed else { return }
+        throw unreadable(segments.last { $0.memory === batch.slice.memory })
+    }
+
+    /// The disk failed below a mapping: the log takes no more writes (S8), and says so.
+    private func unreadable(_ segment: Segment?) -> LogError {
+        let file = segment.map { path($0.base, .log) } ?? directory
+        let reason = "the disk cannot read a part of it, or the file was cut"
+        fail(StorageError(operation: "read", path: file, code: 5, reason: reason))
+        return .damaged(path: file, position: 0, reason: reason)
     }
 
     /// The first offset whose timestamp is at or after `time`, with that timestamp; nil when there is none. Within a compressed
@@ -63,7 +78,9 @@ extension Log {
             switch walk {
             case .found(let offset, let timestamp): return (offset, timestamp)
             case .nothing: continue
-            case .astray(let at): throw .damaged(path: path(segment.base, .log), position: at, reason: "no sound batch lies there")
+            case .astray(let at):
+                if memory.hasFailed { throw unreadable(segment) }
+                throw .damaged(path: path(segment.base, .log), position: at, reason: "no sound batch lies there")
             }
         }
         return nil
@@ -135,7 +152,9 @@ extension Log {
         let segment = segments[index]
         let memory = try memory(of: segment)
         let stop = stop(at: limit, in: segment, memory)
-        guard let found = batch(with: offset, in: segment, memory, to: stop.position) else {
+        let batch = batch(with: offset, in: segment, memory, to: stop.position)
+        if memory.hasFailed { throw unreadable(segment) }
+        guard let found = batch else {
             if stop.offset <= offset { return nil }
             throw .damaged(path: path(segment.base, .log), position: stop.position, reason: "no batch with offset \(offset) lies before it")
         }

@@ -24,7 +24,8 @@ extension Log {
         var checkpoint: Checkpoint?
         if hasCheckpoint {
             do throws(ByteError) { checkpoint = try readCheckpoint() } catch { recovery.checkpointFault = "\(error)" }
-        } else if !bases.isEmpty {
+        } else if bases.contains(where: { sizes[$0] != 0 }) {
+            // Without content it is a log that had only begun: nothing is written before the checkpoint is durable.
             recovery.checkpointFault = Log.missing
         }
 

@@ -5,7 +5,7 @@ internal import Glibc
 /// pins the segment by holding this object; a removed segment's mapping goes with the last reference.
 ///
 /// Why `@unchecked Sendable` holds: nothing in here changes after `init`, reference counts are atomic, and of `owner` nothing is used
-/// but its `deinit`, which only gives the memory back. Bytes that a holder was shown are not written again; those behind them are
+/// but its `deinit`, which only gives the memory back, and `MemoryPages`, which may be asked anywhere. Bytes that a holder was shown are not written again; those behind them are
 /// written by the log's thread alone, and who is shown them later is shown them by a message from that thread.
 @safe
 package final class SegmentMemory: @unchecked Sendable {
@@ -16,15 +16,27 @@ package final class SegmentMemory: @unchecked Sendable {
     private let owner: AnyObject
     /// The file whose first bytes these are, open as long as this object lives; nil where there is none.
     package let file: FileHandle?
+    fileprivate let pages: (any MemoryPages)?
 
     /// - Parameters:
     ///   - file: is closed by `owner` when it goes.
     ///   - owner: unmaps or frees the memory when it goes.
-    package init(base: UnsafeRawPointer, count: Int, file: FileHandle? = nil, owner: AnyObject) {
+    ///   - pages: what is behind it, where that is a disk.
+    package init(base: UnsafeRawPointer, count: Int, file: FileHandle? = nil, owner: AnyObject, pages: (any MemoryPages)? = nil) {
         unsafe self.base = base
         self.count = count
         self.file = file
         self.owner = owner
+        self.pages = pages
+    }
+
+    /// A part of it could not be read from the disk and shows zeros: nothing that was read is to be believed. Looked at after reading.
+    package var hasFailed: Bool { pages?.hasFailed ?? false }
+
+    /// Reads all of `range`, so that what cannot be read shows in `hasFailed`. Waits for the disk.
+    package func touch(_ range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        pages?.touch(range)
     }
 
     /// The bytes of `range`; they stay valid while this object is borrowed.
@@ -42,6 +54,12 @@ package final class SegmentMemory: @unchecked Sendable {
         // Safety: only the address is taken.
         return unsafe MemoryRegion(address: UInt(bitPattern: base) &+ UInt(range.lowerBound), count: range.count)
     }
+}
+
+/// What is behind memory that is read from a disk.
+package protocol MemoryPages: AnyObject, Sendable {
+    var hasFailed: Bool { get }
+    func touch(_ range: Range<Int>)
 }
 
 /// Stored bytes of one segment: whole record batches, or a run of records within one batch.

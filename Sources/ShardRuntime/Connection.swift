@@ -76,6 +76,11 @@ final class Connection {
         inFlight.clear()
     }
 
+    /// Reads what was to be sent, so that a segment that cannot be read is marked. The disk has failed: it may take its time.
+    func touchInFlight() {
+        for case .slice(let slice) in inFlight.pieces { slice.memory.touch(slice.range) }
+    }
+
     /// Gives buffers back that an idle connection does not need.
     func releaseMemory() {
         if input.isEmpty { input.release() }

@@ -101,6 +101,8 @@ package enum ListenAddress: Equatable, Sendable, CustomStringConvertible {
 package enum DisconnectReason: Sendable {
     case ended
     case failed(String)
+    /// Memory that was to be sent could not be read: a segment's disk failed below its mapping.
+    case unreadable
 }
 
 /// The machine refused something that was asked for at start.

@@ -270,7 +270,7 @@ package final class EpollDriver: Driver {
         guard !slot.hasFailed, !slot.isClosing else { return }
         slot.hasFailed = true
         watch(slot)
-        handler.disconnected(slot.id, .failed(error.description))
+        handler.disconnected(slot.id, error == .badAddress ? .unreadable : .failed(error.description))
     }
 
     private func finish(_ slot: SocketSlot, _ handler: any DriverHandler) {

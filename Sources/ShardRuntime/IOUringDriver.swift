@@ -371,7 +371,7 @@ package final class IOUringDriver: Driver {
     private func fail(_ slot: SocketSlot, _ error: Errno, _ handler: any DriverHandler) {
         guard !slot.hasFailed, !slot.isClosing else { return }
         slot.hasFailed = true
-        handler.disconnected(slot.id, .failed(error.description))
+        handler.disconnected(slot.id, error == .badAddress ? .unreadable : .failed(error.description))
     }
 
     private func finishIfIdle(_ slot: SocketSlot, _ handler: any DriverHandler) {

@@ -129,7 +129,8 @@ package final class LinuxStorage: LogStorage {
     package func map(_ file: FileHandle, length: Int) throws(StorageError) -> SegmentMemory {
         let mapped = try onFile("mmap", file) { (file: File) throws(Errno) in try MappedFile(file.descriptor, length: max(1, length)) }
         // Safety: the mapping is the memory's owner and goes with it.
-        return unsafe SegmentMemory(base: mapped.base, count: length, file: mapped.file.map { FileHandle(rawValue: $0.descriptor) }, owner: mapped)
+        return unsafe SegmentMemory(
+            base: mapped.base, count: length, file: mapped.file.map { FileHandle(rawValue: $0.descriptor) }, owner: mapped, pages: mapped)
     }
 
     package func truncate(_ file: FileHandle, to length: Int) throws(StorageError) {
@@ -234,3 +235,5 @@ func onFile<R>(_ operation: String, _ handle: FileHandle, _ body: (File) throws(
     let file = File(handle)
     do { return try body(file) } catch { throw StorageError(operation, file.path, error) }
 }
+
+extension MappedFile: MemoryPages {}

@@ -206,6 +206,13 @@ package final class Shard: DriverHandler {
         guard let connection = connections[socket] else { return }
         switch reason {
         case .ended: endSession(of: connection, reason: nil)
+        case .unreadable:
+            // Whatever could not be read, its log is told by the mark, at the next read.
+            connection.touchInFlight()
+            log.error(
+                "send_unreadable", [("peer", .text(connection.peer.address)), ("meaning", "a stored segment could not be read; the connection is closed")])
+            endSession(of: connection, reason: nil)
+            abort(connection)
         case .failed(let text):
             endSession(of: connection, reason: text)
             abort(connection)

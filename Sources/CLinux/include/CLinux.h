@@ -54,6 +54,17 @@ int sys_duplicate(int fd);
 int64_t sys_map(int fd, size_t length);
 int sys_unmap(int64_t address, size_t length);
 
+// faults.c
+/// Watches a mapping: a page of it that cannot be read becomes zeros instead of ending the process. Answers its number, or the
+/// negated error number.
+int sys_watch_add(int64_t address, size_t length);
+/// Before the mapping goes.
+void sys_watch_remove(int number);
+/// Whether a page of it could not be read.
+int sys_watch_failed(int number);
+/// Reads a byte of each page.
+void sys_touch(int64_t address, size_t length);
+
 // sockets.c
 enum { SYS_UNIX = 1, SYS_INET = 2, SYS_INET6 = 10 };
 /// A stream socket, closed on exec.
