@@ -185,6 +185,9 @@ extension Log {
             preparation.isTorn = true
             recovery.truncatedAt = end
             recovery.truncatedBytes += dropped.end
+            // Its reading had begun. An error of the file is no matter any more: it is removed.
+            if let file = dropped.file { try? storage.close(file) }
+            dropped.file = nil
         }
         segments.removeSubrange(index...)
         incarnation &+= 1

@@ -11,6 +11,7 @@ internal import Synchronization
 package final class LinuxStorage: LogStorage {
     private let completed: CompletedOperations
     private let naming: WorkQueue<BackgroundOperation>
+    private let crew: FlushCrew
     private let writing: WorkQueue<BackgroundOperation>
     private let flushing: WorkQueue<BackgroundOperation>
     private let flusher: RingFlusher?
@@ -30,7 +31,9 @@ package final class LinuxStorage: LogStorage {
         let completed = CompletedOperations(waker)
         self.completed = completed
         self.flusher = flusher
-        naming = try WorkQueue("names", jobsMax: 256) { (jobs: [BackgroundOperation]) in NamingBatch.run(jobs) { completed.add($0, $1) } }
+        let crew = try FlushCrew()
+        self.crew = crew
+        naming = try WorkQueue("names", jobsMax: 256) { (jobs: [BackgroundOperation]) in NamingBatch.run(jobs, crew) { completed.add($0, $1) } }
         writing = try WorkQueue("storage") { completed.add($0.ticket, $0.run()) }
         // Several logs flush independently; each thread waits for the disk, not for the processor.
         flushing = try WorkQueue("flush", threadsMax: 4) { completed.add($0.ticket, $0.run()) }
@@ -39,6 +42,7 @@ package final class LinuxStorage: LogStorage {
 
     deinit {
         naming.stop()
+        crew.stop()
         writing.stop()
         flushing.stop()
         chunks.stop()

@@ -66,15 +66,15 @@ package struct LogOracle {
     /// The append failed in an unknown state: nothing of it is promised, and it may be there.
     package mutating func appendFailed(_ messages: [UInt64], timestamps: [Int64]) { inDoubt += zip(messages, timestamps).map { ($0, $1) } }
 
-    /// The tick has written everything up to `end`.
-    package mutating func ticked(end: Int64, at instant: UInt64) throws(Violation) {
+    /// The log ends at `end`, and a tick has written everything up to `limit`: all of it, but before the log is ready.
+    package mutating func ticked(end: Int64, written limit: Int64, at instant: UInt64) throws(Violation) {
         guard end == self.end else { throw Violation(.disorder, "the log ends at \(end) and was given \(self.end) records") }
         var offset = written
-        while offset < end {
+        while offset < limit {
             lineage[Int(offset)].written = instant
             offset += 1
         }
-        written = max(written, end)
+        written = max(written, limit)
     }
 
     // MARK: Watermarks

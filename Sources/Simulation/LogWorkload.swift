@@ -459,7 +459,7 @@ package final class LogWorkload {
     private func tick() throws(Violation) {
         guard let log else { return }
         if log.needsTick || random.chance(0.3) { log.endTick(now: now) }
-        if !disk.isDown, log.fault == nil { try oracle.ticked(end: log.written.rawValue, at: instant) }
+        if !disk.isDown, log.fault == nil { try oracle.ticked(end: log.watermarks.end.rawValue, written: log.written.rawValue, at: instant) }
         try look()
     }
 
@@ -472,7 +472,7 @@ package final class LogWorkload {
             rounds += 1
             if log.needsTick { log.endTick(now: now) }
             if disk.isDown { break }
-            if log.fault == nil { try oracle.ticked(end: log.written.rawValue, at: instant) }
+            if log.fault == nil { try oracle.ticked(end: log.watermarks.end.rawValue, written: log.written.rawValue, at: instant) }
             let next = min(disk.nextCompletion.rawValue, max(log.nextDeadline.rawValue, instant + 1))
             guard next <= target else { break }
             let passed = max(next, instant) - instant

@@ -59,7 +59,7 @@ final class DriverHarness: DriverHandler {
     func disconnected(_ socket: SocketID, _ reason: DisconnectReason) {
         switch reason {
         case .ended: ended[socket, default: 0] += 1
-        case .failed: failed[socket, default: 0] += 1
+        case .failed, .unreadable: failed[socket, default: 0] += 1
         }
     }
 

@@ -108,7 +108,7 @@ import Testing
         for offset in 0..<6 {
             let number = UInt64(offset)
             try oracle.appended([number], timestamps: [1_000 + Int64(offset)], base: Int64(offset), count: 1)
-            try oracle.ticked(end: Int64(offset + 1), at: 100 + number)
+            try oracle.ticked(end: Int64(offset + 1), written: Int64(offset + 1), at: 100 + number)
         }
         try oracle.saw(Self.marks(0, 4, 6), visibleEnd: durability.waitsForFlush ? 4 : 6, waitsForFlush: durability.waitsForFlush)
         return oracle
