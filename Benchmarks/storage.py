@@ -173,6 +173,15 @@ def latency(broker, seconds):
     return {key: found[key] for key in ("p50_us", "p99_us", "p999_us")}
 
 
+def waits(broker):
+    """How often each thread of the broker had to wait for the disk because of a page that it touched (major faults)."""
+    found = {}
+    for task in pathlib.Path(f"/proc/{broker.process.pid}/task").iterdir():
+        name, fields = (task / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
+        found[name] = found.get(name, 0) + int(fields.split()[9])
+    return found
+
+
 def cold_reader(gib=4):
     """Latency at 1,000 messages a second beside a reader of what is no longer in memory, and beside one of what is."""
     with Broker("--durability", "none") as broker:
@@ -207,12 +216,14 @@ def cold_reader(gib=4):
                             break
                     read["seconds"] = time.monotonic() - began
 
+            before = waits(broker)
             reader = threading.Thread(target=catch_up)
             reader.start()
             beside = latency(broker, 6)
             ends.set()
             reader.join()
-            result[name] = {"quiet": quiet, "beside": beside, "reader_mib_per_s": round(read["bytes"] / read["seconds"] / (1 << 20))}
+            faults = {thread: count - before.get(thread, 0) for thread, count in waits(broker).items() if count > before.get(thread, 0)}
+            result[name] = {"major_faults": faults, "quiet": quiet, "beside": beside, "reader_mib_per_s": round(read["bytes"] / read["seconds"] / (1 << 20))}
             broker.terminate()
         return result
 

@@ -251,8 +251,8 @@ extension Broker {
     // MARK: Reading
 
     /// The batch that holds `offset`: in the partition's log, or the copy of it once the log has forgotten it.
-    func batch(_ lane: Lane, _ log: Log, at offset: Offset, below end: Offset) throws(LogError) -> BatchView? {
-        guard offset < log.watermarks.start, let copy = lane.cursor.copy(of: offset) else { return try log.batch(at: offset, below: end) }
+    func batch(_ lane: Lane, _ log: Log, at offset: Offset, below end: Offset, cold: ColdReads = .wait) throws(LogError) -> BatchView? {
+        guard offset < log.watermarks.start, let copy = lane.cursor.copy(of: offset) else { return try log.batch(at: offset, below: end, cold: cold) }
         guard let store = store(of: lane.partition).log else { throw .closed }
         return try read(copy, store)
     }

@@ -51,6 +51,10 @@ extension Broker {
             case .batches: delivered = try deliverBatches(lane, log, pending, end, consumer, &budget)
             case .records: delivered = try deliverRecords(lane, log, pending, end, consumer, &budget)
             }
+        } catch .loading {
+            // It is on its way from the disk; its arrival makes the lane ready again.
+            lane.subscription.offerTurn(consumer)
+            return .empty
         } catch {
             // A damaged copy is given up. What the log cannot show is nobody's to guess: who reads it is told, and goes.
             counters.unreadable &+= 1
@@ -89,9 +93,11 @@ extension Broker {
         var slice: LogSlice
         var first: Offset
         var next: Offset
-        if pending.first >= log.watermarks.start, let found = try log.read(from: pending.first, maxBytes: maxBytes, below: limit), found.next > pending.first {
+        if pending.first >= log.watermarks.start,
+            let found = try log.read(from: pending.first, maxBytes: maxBytes, below: limit, cold: .comeBack(now.instant)), found.next > pending.first
+        {
             (slice, first, next) = (found.slice, found.first, found.next)
-        } else if let batch = try batch(lane, log, at: pending.first, below: end) {
+        } else if let batch = try batch(lane, log, at: pending.first, below: end, cold: .comeBack(now.instant)) {
             (slice, first, next) = (batch.slice, batch.baseOffset, batch.lastOffset + 1)
         } else {
             return false
@@ -111,7 +117,7 @@ extension Broker {
         if let batch = lane.batch, batch.baseOffset <= pending.first, pending.first <= batch.lastOffset {
             // Still the batch of the last run.
         } else {
-            lane.batch = try batch(lane, log, at: pending.first, below: end)
+            lane.batch = try batch(lane, log, at: pending.first, below: end, cold: .comeBack(now.instant))
             lane.place = nil
         }
         guard let batch = lane.batch else { return false }

@@ -5,24 +5,27 @@ internal import SegmentLog
 extension Broker {
     func fetch(_ fetch: Fetch, _ id: RequestID, _ session: Session) {
         counters.fetches &+= 1
-        let found = read(fetch)
-        if isDue(found, fetch) { return deliver(found, session.id, id) }
+        var isLoading = false
+        let found = read(fetch, &isLoading)
+        if !isLoading, isDue(found, fetch) { return deliver(found, session.id, id) }
         guard parkedFetches &+ fetch.parts.count <= options.limits.parkedFetches else {
             counters.parkedFetches &+= 1
             return deliver(found, session.id, id)
         }
-        park(fetch, found, id, session)
+        park(fetch, found, id, session, isLoading: isLoading)
     }
 
     /// What each part has now. A part that cannot be read says why; the others are read all the same.
-    private func read(_ fetch: Fetch) -> [Fetched] {
+    /// - Parameter isLoading: set where nothing is there but what is on its way from the disk.
+    private func read(_ fetch: Fetch, _ isLoading: inout Bool) -> [Fetched] {
         var found: [Fetched] = []
         found.reserveCapacity(fetch.parts.count)
         var left = max(0, min(fetch.maxBytes, 64 << 20))
         var isFirst = true
+        isLoading = false
         for part in fetch.parts {
             do throws(BrokerError) {
-                let fetched = try read(part, openLog(partition(part.topic, part.partition)), atMost: left, whole: isFirst)
+                let fetched = try read(part, openLog(partition(part.topic, part.partition)), atMost: left, whole: isFirst, &isLoading)
                 if let slice = fetched.slice {
                     left = max(0, left &- slice.range.count)
                     isFirst = false
@@ -34,11 +37,13 @@ extension Broker {
                 found.append(Fetched(topic: part.topic, partition: part.partition, start: .zero, visibleEnd: .zero, slice: nil, failure: error))
             }
         }
+        // What is there is not held back for what is not.
+        if !isFirst || found.contains(where: { $0.failure != nil }) { isLoading = false }
         return found
     }
 
     /// - Parameter whole: the first batch is taken even where it is larger than the limits.
-    private func read(_ part: Fetch.Part, _ log: Log, atMost limit: Int, whole: Bool) throws(BrokerError) -> Fetched {
+    private func read(_ part: Fetch.Part, _ log: Log, atMost limit: Int, whole: Bool, _ isLoading: inout Bool) throws(BrokerError) -> Fetched {
         let visible = log.visibleEnd
         guard part.from >= log.watermarks.start, part.from <= log.watermarks.end else {
             throw BrokerError(.offsetOutOfRange, "the log has \(log.watermarks.start) up to \(log.watermarks.end)")
@@ -47,9 +52,10 @@ extension Broker {
         let budget = max(0, min(part.maxBytes, limit))
         guard budget > 0 || whole else { return fetched }
         do throws(LogError) {
-            if let slice = try log.read(from: part.from, maxBytes: max(1, budget), below: visible)?.slice, whole || slice.range.count <= budget {
-                fetched.slice = slice
-            }
+            let found = try log.read(from: part.from, maxBytes: max(1, budget), below: visible, cold: .comeBack(now.instant))
+            if let slice = found?.slice, whole || slice.range.count <= budget { fetched.slice = slice }
+        } catch .loading {
+            isLoading = true
         } catch { throw BrokerError(error) }
         return fetched
     }
@@ -72,16 +78,21 @@ extension Broker {
 
     // MARK: Waiting
 
-    private func park(_ fetch: Fetch, _ found: [Fetched], _ id: RequestID, _ session: Session) {
+    /// How long a fetch waits for the disk that would not wait for new messages.
+    private static let loadMilliseconds: UInt32 = 30_000
+
+    private func park(_ fetch: Fetch, _ found: [Fetched], _ id: RequestID, _ session: Session, isLoading: Bool) {
         let parked = ParkedFetch(
             session: session.id, request: id, fetch: fetch, partitions: fetch.parts.compactMap { try? partition($0.topic, $0.partition) },
             available: found.map { $0.slice?.range.count ?? 0 })
+        parked.isLoading = isLoading
         for partition in parked.partitions { partition.parked.append(parked) }
         if session.parked.count > 64 { session.parked.removeAll { $0.isAnswered } }
         session.parked.append(parked)
         parkedFetches += fetch.parts.count
         counters.fetchesParked &+= 1
-        later(.fetch(parked), milliseconds: UInt64(min(fetch.waitMilliseconds, 300_000)))
+        let wait = isLoading ? max(fetch.waitMilliseconds, Broker.loadMilliseconds) : fetch.waitMilliseconds
+        later(.fetch(parked), milliseconds: UInt64(min(wait, 300_000)))
         fetchTimers += 1
         if fetchTimers > 4_096 + 4 * parkedFetches {
             // Most of them were answered long before their time.
@@ -94,7 +105,8 @@ extension Broker {
     func answer(_ parked: ParkedFetch) {
         guard !parked.isAnswered else { return }
         drop(parked)
-        deliver(read(parked.fetch), parked.session, parked.request)
+        var isLoading = false
+        deliver(read(parked.fetch, &isLoading), parked.session, parked.request)
     }
 
     func drop(_ parked: ParkedFetch) {
@@ -104,11 +116,25 @@ extension Broker {
         for partition in parked.partitions { partition.parked.removeAll { $0 === parked } }
     }
 
+    /// What was on the disk is in memory: who wants it comes back.
+    func loaded(_ partition: Partition) {
+        for lane in partition.lanes { makeReady(lane) }
+        for parked in partition.parked where parked.isLoading && !parked.isAnswered {
+            var isLoading = false
+            let found = read(parked.fetch, &isLoading)
+            if isLoading { continue }
+            parked.isLoading = false
+            guard isDue(found, parked.fetch) else { continue }
+            drop(parked)
+            deliver(found, parked.session, parked.request)
+        }
+    }
+
     /// The log shows more than before.
     func retryFetches(_ partition: Partition) {
         guard let log = partition.log else { return }
         var due: [ParkedFetch] = []
-        for parked in partition.parked where isDue(parked, partition, log) { due.append(parked) }
+        for parked in partition.parked where !parked.isLoading && isDue(parked, partition, log) { due.append(parked) }
         for parked in due { answer(parked) }
     }
 
@@ -116,7 +142,9 @@ extension Broker {
     private func isDue(_ parked: ParkedFetch, _ partition: Partition, _ log: Log) -> Bool {
         let fetch = parked.fetch
         for (index, part) in fetch.parts.enumerated() where parked.partitions[index] === partition {
-            guard let fetched = try? read(part, log, atMost: fetch.maxBytes, whole: true) else { return true }
+            var isLoading = false
+            guard let fetched = try? read(part, log, atMost: fetch.maxBytes, whole: true, &isLoading) else { return true }
+            if isLoading { parked.isLoading = true }
             let count = fetched.slice?.range.count ?? 0
             parked.total += count - parked.available[index]
             parked.available[index] = count

@@ -275,6 +275,7 @@ extension BrokerError {
         case .storage(let error): self.init(.storageFailed, error.description)
         case .damaged(let path, let position, let reason): self.init(.storageFailed, "\(path) is damaged at \(position): \(reason)")
         case .closed: self.init(.shuttingDown, "the log is closed")
+        case .loading: self.init(.storageFailed, "it is being read from the disk")
         }
     }
 }

@@ -149,7 +149,7 @@ extension Broker {
         func open(_ directory: String, _ options: Log.Options) throws(StartError) -> Log {
             do throws(LogError) {
                 // Nothing is started in the background, so no number is needed for completions.
-                return try Log(directory: directory, number: 0, options: options, storage: storage, now: now)
+                return try Log(directory: directory, number: 0, options: options, storage: storage, now: now, readiesInBackground: false)
             } catch { throw StartError(path: directory, reason: BrokerError(error).text) }
         }
         let opened = try open(cursors, own.cursors)

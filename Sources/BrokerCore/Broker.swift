@@ -290,6 +290,7 @@ package final class Broker {
             if log.watermarks.flushed > before { counters.flushes &+= 1 }
             logMoved(partition)
         }
+        if log.takeLoaded() { loaded(partition) }
         if log.needsTick { touch(partition) }
         schedule(partition)
     }

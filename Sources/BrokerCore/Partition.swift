@@ -57,6 +57,8 @@ final class ParkedFetch {
     var available: [Int]
     var total: Int
     var isAnswered = false
+    /// It waits for the disk: what it wants is there, but not in memory.
+    var isLoading = false
 
     init(session: SessionID, request: RequestID, fetch: Fetch, partitions: [Partition], available: [Int]) {
         self.session = session

@@ -111,3 +111,40 @@ int64_t sys_map(int fd, size_t length) {
 }
 
 int sys_unmap(int64_t address, size_t length) { return RESULT(munmap((void *)(intptr_t)address, length)); }
+
+// Pages hold whole mappings here: addresses are rounded outward.
+static void round_out(int64_t *address, size_t *length) {
+    int64_t page = sysconf(_SC_PAGESIZE), start = *address & ~(page - 1);
+    *length = (size_t)((*address + (int64_t)*length + page - 1 & ~(page - 1)) - start);
+    *address = start;
+}
+
+int sys_resident(int64_t address, size_t length) {
+    round_out(&address, &length);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char pages[1024];
+    while (length > 0) {
+        size_t part = length < sizeof pages * page ? length : sizeof pages * page;
+        if (mincore((void *)(intptr_t)address, part, pages) < 0) return 1;
+        for (size_t each = 0; each < part / page; each++)
+            if (!(pages[each] & 1)) return 0;
+        address += (int64_t)part;
+        length -= part;
+    }
+    return 1;
+}
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+
+int sys_populate(int64_t address, size_t length) {
+    round_out(&address, &length);
+    void *start = (void *)(intptr_t)address;
+    // All reads at once; populating alone reads ahead little by little.
+    madvise(start, length, MADV_WILLNEED);
+    int result = RESULT(madvise(start, length, MADV_POPULATE_READ));
+    // In the system's cache they stay; mapped, a backlog would count as this process's memory.
+    madvise(start, length, MADV_DONTNEED);
+    return result;
+}

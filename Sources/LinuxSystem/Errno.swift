@@ -8,6 +8,7 @@ package struct Errno: RawRepresentable, Error, Hashable, Sendable, CustomStringC
     package init(_ rawValue: Int32) { self.rawValue = rawValue }
 
     package static let interrupted = Errno(4)
+    package static let inputOutput = Errno(5)
     package static let badDescriptor = Errno(9)
     package static let noEntry = Errno(2)
     package static let wouldBlock = Errno(11)

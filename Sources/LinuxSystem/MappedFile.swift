@@ -40,6 +40,19 @@ package final class MappedFile: Sendable {
     /// A page of it could not be read.
     package var hasFailed: Bool { sys_watch_failed(watch) != 0 }
 
+    /// Whether reading `range` waits for no disk, as far as the system says.
+    package func isResident(_ range: Range<Int>) -> Bool {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        return range.isEmpty || sys_resident(address + Int64(range.lowerBound), range.count) != 0
+    }
+
+    /// Brings `range` into memory, and waits for it. What cannot be read shows in `hasFailed`.
+    package func load(_ range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        // Where the system cannot do it at once, or meets an error, each page is read.
+        if !range.isEmpty, sys_populate(address + Int64(range.lowerBound), range.count) < 0 { touch(range) }
+    }
+
     /// Reads a byte of each page of `range`, so that one that cannot be read shows in `hasFailed`.
     package func touch(_ range: Range<Int>) {
         precondition(range.lowerBound >= 0 && range.upperBound <= count)

@@ -148,7 +148,9 @@ extension Log {
             fail(error)
             throw .storage(error)
         }
+        let start = segment.end
         segment.end &+= staging.count &+ (tail?.count ?? 0)
+        segment.residency.note(Residency.windows(start..<segment.end), lastInstant)
         written = segment.next
         staging.clear()
     }

@@ -43,6 +43,10 @@ struct BackgroundWork {
     var dropped: [Segment] = []
     /// How many of `dropped` the checkpoint under way does not know.
     var droppedByCheckpoint = 0
+    /// What is being read in from the disk.
+    var loads: [StorageTicket: SegmentLoad] = [:]
+    /// Something was read in since `takeLoaded` was asked.
+    var hasLoaded = false
     /// Operations under way, the flush included.
     var count = 0
     var sequence: UInt32 = 0
@@ -58,6 +62,7 @@ enum TicketKind: UInt8 {
     case index = 5
     case remove = 6
     case ready = 7
+    case load = 8
 }
 
 extension StorageTicket {
@@ -85,7 +90,12 @@ extension Log {
     /// the log failed.
     @discardableResult
     package func endTick(now: Now) -> Bool {
-        guard fault == nil, !isClosed, background.readying == nil else { return false }
+        guard fault == nil, !isClosed else { return false }
+        if background.readying != nil {
+            // What joins a batch has come in one tick.
+            closeOpenBatch()
+            return false
+        }
         let staged = staging.count
         do { try writeStaged(then: nil) } catch { return true }
         // Ten thousand quiet logs keep no buffers.
@@ -216,6 +226,7 @@ extension Log {
             return failed
         case .checkpoint: return checkpointCompleted(result)
         case .ready: return readyCompleted(result)
+        case .load: loadCompleted(ticket, now: now)
         case .index, .remove: break
         }
         return false

@@ -26,7 +26,7 @@ extension Log {
             if staging.count &+ bytes > Self.readyingBytes { try waitUntilReady() }
             return
         }
-        if storage.readiesInBackground { try startReadying() } else { try prepareForAppend() }
+        if readiesInBackground { try startReadying() } else { try prepareForAppend() }
     }
 
     private func startReadying() throws(LogError) {

@@ -8,8 +8,8 @@ extension Log {
 
     /// Whole batches of one segment from the one that contains `offset` on, at most `maxBytes` (the first batch whole even when it
     /// is larger), all below `limit`. nil when there is nothing at or behind `offset` below `limit`.
-    package func read(from offset: Offset, maxBytes: Int, below limit: Offset) throws(LogError) -> ReadResult? {
-        guard let found = try find(offset, below: limit) else { return nil }
+    package func read(from offset: Offset, maxBytes: Int, below limit: Offset, cold: ColdReads = .wait) throws(LogError) -> ReadResult? {
+        guard let found = try find(offset, below: limit, bytes: maxBytes, cold) else { return nil }
         let memory = found.memory
         let first = found.header.baseOffset
         var end = found.position &+ found.header.totalByteCount
@@ -34,8 +34,8 @@ extension Log {
     }
 
     /// The one batch that contains `offset` (or the next one, where compaction left a hole), below `limit`.
-    package func batch(at offset: Offset, below limit: Offset) throws(LogError) -> BatchView? {
-        guard let found = try find(offset, below: limit) else { return nil }
+    package func batch(at offset: Offset, below limit: Offset, cold: ColdReads = .wait) throws(LogError) -> BatchView? {
+        guard let found = try find(offset, below: limit, bytes: 0, cold) else { return nil }
         let end = found.position &+ found.header.totalByteCount
         return BatchView(found.header, slice: LogSlice(memory: found.memory, range: found.position..<end))
     }
@@ -141,7 +141,8 @@ extension Log {
         var stop: (position: Int, offset: Offset)
     }
 
-    private func find(_ offset: Offset, below limit: Offset) throws(LogError) -> Found? {
+    /// - Parameter bytes: how much is wanted from there on, besides the batch itself.
+    private func find(_ offset: Offset, below limit: Offset, bytes: Int, _ cold: ColdReads) throws(LogError) -> Found? {
         guard offset >= watermarks.start, offset <= watermarks.end else {
             throw .offsetOutOfRange(start: watermarks.start, end: watermarks.end)
         }
@@ -150,7 +151,16 @@ extension Log {
         let index = partitionPoint(segments.count) { segments[$0].base <= offset } - 1
         guard index >= 0 else { return nil }
         let segment = segments[index]
+        try residentEnds(of: segment, cold)
         let memory = try memory(of: segment)
+        let from = segment.indexes?.offsets.position(atOrBefore: offset - segment.base) ?? 0
+        let slack = options.indexIntervalBytes &+ options.maxMessageBytes
+        try resident(segment, memory, from: from, count: max(bytes, 0) &+ slack, cold)
+        if isInside(limit, of: segment) {
+            // Where reading ends is found by walking, too.
+            let last = segment.indexes?.offsets.position(atOrBefore: limit - segment.base) ?? 0
+            if last > from { try resident(segment, memory, from: last, count: slack, cold) }
+        }
         let stop = stop(at: limit, in: segment, memory)
         let batch = batch(with: offset, in: segment, memory, to: stop.position)
         if memory.hasFailed { throw unreadable(segment) }
@@ -174,6 +184,12 @@ extension Log {
         let found = findBatch(containing: offset, in: memory, from: from, to: end)
         if let found, found.header.baseOffset <= offset { return found }
         return from == 0 ? found : findBatch(containing: offset, in: memory, from: 0, to: end)
+    }
+
+    /// Whether the place of `limit` is not known and has to be looked for among the segment's batches.
+    private func isInside(_ limit: Offset, of segment: Segment) -> Bool {
+        if limit >= segment.next || segment === active && limit == written { return false }
+        return flushing.place.map { $0.offset != limit || $0.segment !== segment } ?? true
     }
 
     /// Where the batches of `segment` that lie below `limit` end.
@@ -200,7 +216,7 @@ extension Log {
         }
     }
 
-    private func map(_ segment: Segment) throws(StorageError) -> SegmentMemory {
+    func map(_ segment: Segment) throws(StorageError) -> SegmentMemory {
         if let memory = segment.memory, memory.count >= segment.end { return memory }
         let file = try openFile(of: segment)
         // The active segment is mapped as long as it may become; nothing behind its end is touched.

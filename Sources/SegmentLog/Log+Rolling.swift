@@ -17,6 +17,7 @@ extension Log {
     /// Sees to it that the active segment exists and takes `bytes` more.
     func makeRoom(_ bytes: Int, records: Int32, now: Now) throws(LogError) -> Segment {
         if now.time > lastTime { lastTime = now.time }
+        lastInstant = now.instant
         if toPrepare != nil { try makeReady(for: bytes) }
         if let segment = active {
             let used = segment.end &+ staging.count

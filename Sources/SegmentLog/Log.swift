@@ -55,6 +55,7 @@ package final class Log {
     package internal(set) var recovery = RecoveryReport()
 
     let storage: any LogStorage
+    let readiesInBackground: Bool
     /// Oldest first; the last one is active.
     var segments: [Segment] = []
     /// Bytes of the active segment that are not written yet, from its `end` on.
@@ -73,6 +74,8 @@ package final class Log {
     var mapped: [Segment] = []
     /// The wall clock as far as this log has seen it; it never goes back.
     var lastTime = Timestamp(milliseconds: 0)
+    /// The monotonic clock at the last append.
+    var lastInstant = Instant(rawValue: 0)
 
     struct OpenBatch {
         var builder: RecordBatchBuilder
@@ -81,7 +84,12 @@ package final class Log {
 
     /// Opens the log in `directory` and recovers its tail (S10, S14). Nothing is written yet: the directory is made, and a torn
     /// tail is cut (S15), before the first append.
-    package init(directory: String, number: UInt32, options: Options, storage: any LogStorage, now: Now) throws(LogError) {
+    ///
+    /// - Parameter readiesInBackground: false where nobody hands completions in, and appends are to be written when they end their tick.
+    package init(
+        directory: String, number: UInt32, options: Options, storage: any LogStorage, now: Now, readiesInBackground: Bool = true
+    ) throws(LogError) {
+        self.readiesInBackground = readiesInBackground && storage.readiesInBackground
         self.directory = directory
         self.number = number
         self.options = options
@@ -152,4 +160,14 @@ package enum LogError: Error, Sendable {
     /// Recovery found acknowledged data damaged, below the durable watermark: the log is refused (S14).
     case damaged(path: String, position: Int, reason: String)
     case closed
+    /// What is to be read is on the disk, and on its way: `Log.takeLoaded` says when to try again.
+    case loading
+}
+
+/// What a read does where its bytes are not in memory.
+package enum ColdReads: Sendable {
+    /// It waits for the disk, on the caller's thread: at start, and for what is rare.
+    case wait
+    /// It throws `LogError.loading`, and the bytes are read in the background.
+    case comeBack(Instant)
 }

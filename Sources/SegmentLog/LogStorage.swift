@@ -139,6 +139,9 @@ package enum StorageOperation: Sendable {
     case prepare(path: String, size: Int)
     /// Makes a log's directory ready for appends and all of it durable (S9, S11, S15); answers `.prepared` where a segment was made.
     case ready(LogReadying)
+    /// Brings these parts of the memory in from the disk, and these small files into the system's cache; where one of them does not
+    /// exist, `all` of the memory that there is. Answers `.done`: what cannot be read shows when it is.
+    case load(SegmentMemory, parts: [Range<Int>], files: [String], all: Range<Int>)
     /// Cuts a full segment to its written length, makes it durable and answers `.done`; the file stays open.
     case seal(file: FileHandle, length: Int)
     /// Replaces a small file: new file, flush, rename, flush of the directory (S11).

@@ -15,6 +15,8 @@ package final class MemoryStorage: LogStorage {
     package let isVolatile: Bool
     /// For tests of what happens meanwhile.
     package var readiesInBackground = false
+    /// For tests: what mappings say of their pages.
+    package var pages: (any MemoryPages)?
     private var directories: [String: [String: File]] = [:]
     private var handles: [Int32: File] = [:]
     private var nextHandle: Int32 = 1
@@ -95,7 +97,7 @@ package final class MemoryStorage: LogStorage {
 
     package func map(_ file: FileHandle, length: Int) throws(StorageError) -> SegmentMemory {
         let file = try find(file, "map")
-        return try memory(of: file, atLeast: length).view(length)
+        return try memory(of: file, atLeast: length).view(length, pages)
     }
 
     package func truncate(_ file: FileHandle, to length: Int) throws(StorageError) {
@@ -144,6 +146,7 @@ package final class MemoryStorage: LogStorage {
                 try write(checkpoint, readying.checkpoint.content)
                 try close(checkpoint)
                 if let segment = readying.segment { result = .prepared(try open(segment, .create)) }
+            case .load(let memory, let parts, _, _): for part in parts { memory.load(part) }
             case .seal(let file, let length): try truncate(file, to: length)
             case .replace(let path, let content):
                 let (directory, name) = split(path)

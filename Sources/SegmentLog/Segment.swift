@@ -30,6 +30,8 @@ final class Segment {
 
     var file: FileHandle?
     var memory: SegmentMemory?
+    /// Which parts of it are in memory, as far as is known.
+    var residency = Residency()
     /// nil: not loaded yet.
     var indexes: Indexes?
     private var bytesSinceIndex = 0

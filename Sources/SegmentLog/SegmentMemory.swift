@@ -56,10 +56,26 @@ package final class SegmentMemory: @unchecked Sendable {
     }
 }
 
+extension SegmentMemory {
+    /// Whether reading `range` waits for no disk. Asks the system: not for every read.
+    package func isResident(_ range: Range<Int>) -> Bool {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        return pages?.isResident(range) ?? true
+    }
+
+    /// Brings `range` into memory, and waits for the disk. What cannot be read shows in `hasFailed`.
+    package func load(_ range: Range<Int>) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count)
+        pages?.load(range)
+    }
+}
+
 /// What is behind memory that is read from a disk.
 package protocol MemoryPages: AnyObject, Sendable {
     var hasFailed: Bool { get }
     func touch(_ range: Range<Int>)
+    func isResident(_ range: Range<Int>) -> Bool
+    func load(_ range: Range<Int>)
 }
 
 /// Stored bytes of one segment: whole record batches, or a run of records within one batch.
@@ -96,9 +112,9 @@ final class AnonymousMemory {
     }
 
     /// A view of the first `count` bytes.
-    func view(_ count: Int) -> SegmentMemory {
+    func view(_ count: Int, _ pages: (any MemoryPages)? = nil) -> SegmentMemory {
         precondition(count <= capacity)
-        return unsafe SegmentMemory(base: UnsafeRawPointer(base), count: count, owner: self)
+        return unsafe SegmentMemory(base: UnsafeRawPointer(base), count: count, owner: self, pages: pages)
     }
 
     /// Copies `piece` to `position`.

@@ -21,6 +21,7 @@ struct BackgroundOperation: Sendable {
             switch operation {
             case .flush(let files, let directories): try BackgroundOperation.flush(files, directories)
             case .prepare(let path, let size): return .prepared(try BackgroundOperation.prepare(path, size))
+            case .load(let memory, let parts, let files, let all): BackgroundOperation.load(memory, parts, files, all)
             case .seal(let file, let length): try BackgroundOperation.seal(file, length)
             case .replace, .ready: preconditionFailure("these go in batches, a batch of one too")
             case .remove(let files, let paths, let directory): try BackgroundOperation.remove(files, paths, directory)
@@ -63,6 +64,20 @@ struct BackgroundOperation: Sendable {
             throw error
         }
         return FileHandle(rawValue: file.descriptor)
+    }
+
+    private static func load(_ memory: SegmentMemory, _ parts: [Range<Int>], _ files: [String], _ all: Range<Int>) {
+        var areAllThere = true
+        for path in files {
+            // Read and thrown away: it is in the system's cache then.
+            var content = ByteBuffer()
+            do throws(Errno) {
+                let file = try File.open(path)
+                defer { try? file.close() }
+                try file.read(at: 0, count: try file.status().size, into: &content)
+            } catch { areAllThere = false }
+        }
+        for part in areAllThere ? parts : [all] { memory.load(part) }
     }
 
     private static func seal(_ file: FileHandle, _ length: Int) throws(StorageError) {

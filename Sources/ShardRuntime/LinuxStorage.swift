@@ -13,6 +13,7 @@ package final class LinuxStorage: LogStorage {
     private let naming: WorkQueue<BackgroundOperation>
     private let crew: FlushCrew
     private let writing: WorkQueue<BackgroundOperation>
+    private let loading: WorkQueue<BackgroundOperation>
     private let flushing: WorkQueue<BackgroundOperation>
     private let flusher: RingFlusher?
     private let chunks: ReadChunks
@@ -35,6 +36,8 @@ package final class LinuxStorage: LogStorage {
         self.crew = crew
         naming = try WorkQueue("names", jobsMax: 256) { (jobs: [BackgroundOperation]) in NamingBatch.run(jobs, crew) { completed.add($0, $1) } }
         writing = try WorkQueue("storage") { completed.add($0.ticket, $0.run()) }
+        // Readers of several logs wait for the disk at once.
+        loading = try WorkQueue("load", threadsMax: 4) { completed.add($0.ticket, $0.run()) }
         // Several logs flush independently; each thread waits for the disk, not for the processor.
         flushing = try WorkQueue("flush", threadsMax: 4) { completed.add($0.ticket, $0.run()) }
         chunks = try ReadChunks()
@@ -44,6 +47,7 @@ package final class LinuxStorage: LogStorage {
         naming.stop()
         crew.stop()
         writing.stop()
+        loading.stop()
         flushing.stop()
         chunks.stop()
     }
@@ -175,6 +179,7 @@ package final class LinuxStorage: LogStorage {
         switch operation {
         case .flush(let covered, let named): (files, directories) = (covered, named)
         case .prepare, .seal: return writing.add(background)
+        case .load: return loading.add(background)
         case .ready, .replace, .remove: return naming.add(background)
         }
         if files.isEmpty, directories.isEmpty {

@@ -75,9 +75,11 @@ extension Socket {
     /// Sends what it can of what is next in `transmission`, without waiting; answers how many bytes.
     func sendNext(of transmission: Transmission) throws(Errno) -> Int {
         guard let stored = transmission.stored else { return try send(transmission.gather, isFollowed: transmission.isFollowed) }
-        let sent = try send(stored.file, at: stored.position, count: stored.left)
+        let sent: Int
+        // As what cannot be read through a mapping.
+        do throws(Errno) { sent = try send(stored.file, at: stored.position, count: stored.left) } catch .inputOutput { throw .badAddress }
         // The file is shorter than what was stored in it: nothing sensible can follow on this connection.
-        if sent == 0 { throw .invalid }
+        if sent == 0 { throw .badAddress }
         return sent
     }
 }

@@ -115,7 +115,12 @@ private final class DiskShare: LogStorage {
         disk.start(operation, ticket: StorageTicket(rawValue: ticket.rawValue | UInt64(shard) << DiskShare.shift))
     }
 
+    func wait(for ticket: StorageTicket) -> StorageResult {
+        disk.wait(for: StorageTicket(rawValue: ticket.rawValue | UInt64(shard) << DiskShare.shift))
+    }
+
     var isVolatile: Bool { disk.isVolatile }
+    var readiesInBackground: Bool { disk.readiesInBackground }
     func makeDirectory(_ path: String) throws(StorageError) { try disk.makeDirectory(path) }
     func list(_ directory: String) throws(StorageError) -> [DirectoryEntry] { try disk.list(directory) }
     func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> FileHandle { try disk.open(path, mode) }

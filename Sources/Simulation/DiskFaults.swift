@@ -28,6 +28,9 @@ package struct DiskFaults: Sendable {
     package var slow = 0.0
     package var stuck = 0.0
 
+    /// Pages of a mapping are not in memory when somebody asks.
+    package var cold = 0.0
+
     package init() {}
 
     /// A well-behaved disk, crashes aside.
@@ -41,6 +44,7 @@ package struct DiskFaults: Sendable {
         faults.journaledNames = random.chance(0.5)
         faults.latency = random.pick([1_000, 200_000, 5_000_000])
         faults.slow = random.pick([0, 0, 0.05])
+        faults.cold = random.pick([0, 0.1, 0.5])
         return faults
     }
 

@@ -74,12 +74,12 @@ final class DiskFile {
         changed(length..<old, isTruncation: true)
     }
 
-    func map(length: Int) -> SegmentMemory {
+    func map(length: Int, _ pages: any MemoryPages) -> SegmentMemory {
         let memory = SimulatedMemory(capacity: length)
         memory.copy(0..<length, from: cache)
         memory.fill(min(size, length)..<length, with: DiskFile.behindTheEnd)
         mappings.append(Mapping(memory: memory))
-        return memory.asMapping(count: length)
+        return memory.asMapping(count: length, pages)
     }
 
     /// Clean pages that nobody maps are read from the device again.

@@ -509,9 +509,20 @@ package final class LogWorkload {
         var at = Offset(offset)
         repeat {
             let maxBytes = random.pick([1, 300, 5_000, 100_000])
-            let read = answer { () throws(LogError) in try log.read(from: at, maxBytes: maxBytes, below: limit) }
+            let cold = random.chance(0.5) ? ColdReads.comeBack(now.instant) : .wait
+            let read = answer { () throws(LogError) in try log.read(from: at, maxBytes: maxBytes, below: limit, cold: cold) }
             if disk.isDown { return }
             switch read {
+            case .failure(.loading):
+                // What is awaited is under way, or hangs where operations may.
+                let next = disk.nextCompletion
+                guard next < .distantFuture else {
+                    if disk.faults.stuck > 0 { return }
+                    throw Violation(.noProgress, "a read at \(at) waits for nothing")
+                }
+                try pass(max(next, now.instant).nanoseconds(since: now.instant))
+                // Retention may have come by.
+                if at < log.watermarks.start { return }
             case .failure(.storage) where profile.errors: return
             case .failure(.damaged) where undiscovered != nil: return
             case .failure(let error): throw Violation(.pollSkip, "a read at \(at) (start \(oracle.start), visible \(limit)) failed: \(error)")

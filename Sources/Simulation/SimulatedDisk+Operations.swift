@@ -107,6 +107,8 @@ extension SimulatedDisk {
                 answersHandle = true
             }
             steps.append(.flushDirectory(readying.directory))
+        case .load:
+            break
         case .seal(let file, let length):
             steps = [.truncate(file, length), .flush(file)]
         case .replace(let path, let content):

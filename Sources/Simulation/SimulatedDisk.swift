@@ -217,7 +217,7 @@ package final class SimulatedDisk: LogStorage {
     package func map(_ file: FileHandle, length: Int) throws(StorageError) -> SegmentMemory {
         let open = try opened(file, "map")
         trace.note("map", open.file.number, length)
-        return open.file.map(length: length)
+        return open.file.map(length: length, SimulatedPages(self))
     }
 
     package func truncate(_ file: FileHandle, to length: Int) throws(StorageError) {

@@ -93,10 +93,26 @@ final class SimulatedMemory {
     }
 
     /// This memory as a mapping that lives as long as somebody holds it.
-    func asMapping(count: Int) -> SegmentMemory {
+    func asMapping(count: Int, _ pages: any MemoryPages) -> SegmentMemory {
         precondition(count <= capacity)
         // Safety: the mapping holds this object, which owns the memory; mapped memory is never grown.
-        return unsafe SegmentMemory(base: UnsafeRawPointer(base), count: count, owner: self)
+        return unsafe SegmentMemory(base: UnsafeRawPointer(base), count: count, owner: self, pages: pages)
+    }
+}
+
+/// What a mapping's memory knows of its pages: in memory or not, as the seed says. Used on the simulation's thread.
+final class SimulatedPages: MemoryPages, Sendable {
+    // Safety: a simulation is one thread.
+    private nonisolated(unsafe) weak let disk: SimulatedDisk?
+
+    init(_ disk: SimulatedDisk) { unsafe self.disk = disk }
+
+    var hasFailed: Bool { false }
+    func touch(_ range: Range<Int>) {}
+    func load(_ range: Range<Int>) {}
+    func isResident(_ range: Range<Int>) -> Bool {
+        guard let disk = unsafe disk, !disk.isDown else { return true }
+        return !disk.draw { $0.chance(disk.faults.cold) }
     }
 }
 

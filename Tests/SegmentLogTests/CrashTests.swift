@@ -78,6 +78,7 @@ import Testing
                     try close(file)
                     // Atomic, and durable at once.
                     durableNames[path] = names[path]
+                case .load: break
                 case .ready: preconditionFailure("this disk readies nothing in the background")
                 case .remove(let files, let paths, _):
                     for file in files { try close(file) }

@@ -53,6 +53,10 @@ int sys_duplicate(int fd);
 /// A shared read-only mapping; the address, or the negated error number in the last page.
 int64_t sys_map(int fd, size_t length);
 int sys_unmap(int64_t address, size_t length);
+/// Whether all pages are in memory; also 1 where the system does not say.
+int sys_resident(int64_t address, size_t length);
+/// Reads what is missing, in large pieces, and waits for it. 0, or the negated error number.
+int sys_populate(int64_t address, size_t length);
 
 // faults.c
 /// Watches a mapping: a page of it that cannot be read becomes zeros instead of ending the process. Answers its number, or the
