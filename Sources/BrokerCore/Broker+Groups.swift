@@ -140,7 +140,7 @@ extension Broker {
     /// Whether there is such a partition, here or on another shard.
     private func hasPartition(_ topic: String, _ partition: Int32) -> Bool {
         guard let topic = topicsByName[topic] else { return false }
-        return partition >= 0 && Int(partition) < topic.partitions.count
+        return (0..<topic.options.partitions).contains(partition)
     }
 
     private func commit(_ asked: CommitOffsets, _ caller: ConsumerGroup.Caller) throws(BrokerError) {
