@@ -44,7 +44,7 @@ import Wire
         request.keyType = 1
         harness.feed(request, version: version)
         let refused = try #require(try harness.response(FindCoordinatorResponse.self, .findCoordinator, version: version)).body
-        #expect((version >= 4 ? refused.coordinators[0].errorCode : refused.errorCode) == KafkaError.invalidRequest.rawValue)
+        #expect((version >= 4 ? refused.coordinators[0].errorCode : refused.errorCode) == KafkaError.transactionalIDAuthorizationFailed.rawValue)
     }
 
     // MARK: Membership

@@ -10,9 +10,10 @@ extension KafkaAPI {
         let node = call.context.node(KafkaContext.coordinator)
         func find(_ key: String) -> FindCoordinatorResponse.Coordinator {
             guard request.keyType == 0 else {
+                // What every client gives up at; at others librdkafka asks again until its time is over.
+                let error: KafkaError = request.keyType == 1 ? .transactionalIDAuthorizationFailed : .invalidRequest
                 let text = request.keyType == 1 ? "Transactions are not supported here." : "Only groups have coordinators here."
-                return FindCoordinatorResponse.Coordinator(
-                    key: key, nodeID: -1, host: "", port: -1, errorCode: KafkaError.invalidRequest.rawValue, errorMessage: text)
+                return FindCoordinatorResponse.Coordinator(key: key, nodeID: -1, host: "", port: -1, errorCode: error.rawValue, errorMessage: text)
             }
             return FindCoordinatorResponse.Coordinator(key: key, nodeID: node.id, host: node.host, port: node.port, errorCode: 0, errorMessage: nil)
         }

@@ -33,6 +33,7 @@ enum KafkaError: Int16 {
     case outOfOrderSequence = 45
     case duplicateSequence = 46
     case invalidProducerEpoch = 47
+    case transactionalIDAuthorizationFailed = 53
     case securityDisabled = 54
     case kafkaStorageError = 56
     case nonEmptyGroup = 68

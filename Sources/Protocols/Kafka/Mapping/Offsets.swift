@@ -69,7 +69,7 @@ extension KafkaAPI {
         response.producerEpoch = -1
         call.respond { response }
         guard request.transactionalID == nil else {
-            response.errorCode = KafkaError.invalidRequest.rawValue
+            response.errorCode = KafkaError.transactionalIDAuthorizationFailed.rawValue
             return
         }
         // A client that names itself wants its next epoch.
