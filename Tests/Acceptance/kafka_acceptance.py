@@ -18,10 +18,12 @@ import kafka_kcat
 import kafka_librdkafka
 import kafka_old
 import kafka_pure
+import kafka_shards
 import kafka_stream
 
 MODULES = (
     kafka_kcat, kafka_librdkafka, kafka_admin, kafka_groups, kafka_compaction, kafka_pure, kafka_aio, kafka_old, kafka_collectors, kafka_java, kafka_doors, kafka_hostile,
+    kafka_shards,
     kafka_stream)
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 NEEDLETAIL_KAFKA_TARGET says which: `needletail` (the default), `apache`, or the HOST:PORT of one that runs already. A claim that does
 not hold on Apache Kafka is a wrong claim, so each of them is tried there first.
 """
+import atexit
 import contextlib
 import functools
 import itertools
@@ -33,9 +34,11 @@ class NeedletailKafka(Broker):
     genuine = False
 
     def __init__(self, *flags):
-        self.kafka_port = free_port(int(SHARDS or 1))
+        # One port for each shard, and two for claims that want two shards.
+        ports = max(2, int(SHARDS or 1))
+        self.kafka_port = free_port(ports)
         super().__init__("--listen", f"kafka=127.0.0.1:{self.kafka_port}", *flags)
-        while self.kafka_port <= self.port < self.kafka_port + int(SHARDS or 1):
+        while self.kafka_port <= self.port < self.kafka_port + ports:
             self.port = free_port()
 
     @property
@@ -117,8 +120,6 @@ def speaks_kafka():
 @functools.cache
 def shared_apache():
     node = ApacheKafka().start()
-    import atexit
-
     atexit.register(node.remove)
     return node
 

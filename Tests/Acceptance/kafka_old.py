@@ -6,8 +6,10 @@ import contextlib
 import ctypes
 import time
 
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+
 from broker import Skipped
-from kafka_broker import CLIENTS, TARGET, create, kafka, unique
+from kafka_broker import CLIENTS, TARGET, admin, create, kafka, unique
 
 PRODUCER, CONSUMER = 0, 1
 COPY = 2
@@ -119,21 +121,21 @@ def served(library, codecs, in_groups=True):
     with kafka() as broker:
         for codec in codecs:
             topic, group = create(broker, "old"), unique("old")
+            # The oldest ones ask for the log's beginning in a way that Kafka 4 has dropped; a group that was begun needs not ask.
+            admin(broker).alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, 0)])])[group].result(30)
             values = [b"%d %s" % (n, b"o" * (n % 300)) for n in range(2000)]
             assert library.produce(broker, topic, values[:1500], compression_codec=codec) == list(range(1500)), codec
-            assert library.consume(broker, topic, unique("nobody"), 1500, 0) == values[:1500]
             if in_groups:
                 assert library.consume(broker, topic, group, 1500) == values[:1500]
             assert library.produce(broker, topic, values[1500:], compression_codec=codec, request_required_acks=-1) == list(range(1500, 2000))
             if in_groups:
                 assert library.consume(broker, topic, group, 500) == values[1500:], "it did not go on where it had committed"
-            else:
-                assert library.consume(broker, topic, unique("nobody"), 500, 1500) == values[1500:]
+            assert library.consume(broker, topic, unique("nobody"), 1000, 1000) == values[1000:]
         return f"librdkafka {library.version}: {', '.join(codecs)}"
 
 
 def claim_the_oldest_librdkafka_there_is_produces_and_consumes():
-    # Apache Kafka 4 has dropped the requests with which groups of that time were joined; so its users stay with 3.x.
+    # Nor does Apache Kafka 4 take the request with which they commit.
     return served(old(), ("none", "gzip", "snappy", "lz4"), in_groups=TARGET == "needletail")
 
 
