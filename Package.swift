@@ -48,9 +48,11 @@ let package = Package(
         shim("CYAML", links: [":libyaml.a"]),
         module("ConfigFile", ["CYAML"]),
         module("Observability", ["Containers"]),
+        shim("CCompression", links: [":libz.a", ":libzstd.a", ":liblz4.a", ":libsnappy.a", "stdc++"]),
+        module("Compression", ["CCompression", "Bytes"]),
 
         // broker
-        module("SegmentLog", ground),
+        module("SegmentLog", ["Compression"] + ground),
         module("Routing", ground),
         module("BrokerCore", ["SegmentLog", "Routing"] + ground),
 
@@ -89,10 +91,11 @@ let package = Package(
         tests("Simulation", ["ShardWorkload", "BrokerCore", "SegmentLog", "Bytes"]),
         tests("Observability"),
         tests("Containers"),
-        tests("BrokerCore", ["SegmentLog", "Bytes"]),
+        tests("Compression", ["Bytes"]),
+        tests("BrokerCore", ["SegmentLog", "Compression", "Bytes"]),
         tests("Routing", ["Bytes"]),
         tests("NativeCodec", ["Bytes"]),
-        tests("SegmentLog", ["Bytes"]),
+        tests("SegmentLog", ["Bytes", "Compression"]),
         tests("LinuxSystem"),
         tests("RingBuffers", ["LinuxSystem"]),
         tests("IOUring", ["LinuxSystem", "Bytes"]),
