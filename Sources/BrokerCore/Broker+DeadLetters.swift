@@ -126,9 +126,23 @@ extension Broker {
         var refusal: BrokerError?
         do throws(ByteError) {
             var reader = try RecordReader(bytes, records: Broker.relative(batch))
-            try reader.skip(Int(move.first - batch.baseOffset))
+            if !batch.hasHoles { try reader.skip(Int(move.first - batch.baseOffset)) }
             while move.first <= last, budget > 0 {
-                guard let record = try reader.next() else { throw .truncated }
+                guard let record = try reader.next() else {
+                    guard batch.hasHoles else { throw .truncated }
+                    finish(move, move.first, last)
+                    move.first = last + 1
+                    return
+                }
+                if batch.hasHoles {
+                    let own = batch.baseOffset + Int64(record.offsetDelta)
+                    if own < move.first { continue }
+                    if own > move.first {
+                        finish(move, move.first, min(own - 1, last))
+                        move.first = min(own, last + 1)
+                        if own > last { return }
+                    }
+                }
                 budget -= 1
                 // By its place: what it says of itself may be a lie.
                 let offset = move.first

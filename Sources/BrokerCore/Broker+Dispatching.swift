@@ -105,7 +105,13 @@ extension Broker {
         if skipHole(lane, pending, upTo: first) { return false }
         first = max(first, pending.first)
         next = min(next, pending.last + 1)
+        let holes = first < log.holesBelow ? slice.holes(first, next - 1) : []
+        if holes.first == first.rawValue...(next.rawValue - 1) {
+            _ = skipHole(lane, pending, upTo: next)
+            return false
+        }
         deliver(lane, pending, first, next - 1, consumer, slice.range.count, .batches(slice))
+        for hole in holes { settle(hole, lane, consumer) }
         budget -= slice.range.count
         return true
     }
@@ -119,6 +125,7 @@ extension Broker {
         } else {
             lane.batch = try batch(lane, log, at: pending.first, below: end, cold: .comeBack(now.instant))
             lane.place = nil
+            lane.runs = nil
         }
         guard let batch = lane.batch else { return false }
         if lane.checked != batch.baseOffset {
@@ -129,7 +136,17 @@ extension Broker {
             lane.checked = batch.baseOffset
         }
         if skipHole(lane, pending, upTo: batch.baseOffset) { return false }
-        let available = min(pending.last, batch.lastOffset) - pending.first + 1
+        var available = min(pending.last, batch.lastOffset) - pending.first + 1
+        var index = Int(pending.first - batch.baseOffset)
+        if batch.hasHoles, let runs = runs(batch, lane) {
+            let run = runs.first { $0.upperBound >= pending.first.rawValue }
+            if skipHole(lane, pending, upTo: run.map { Offset($0.lowerBound) } ?? batch.lastOffset + 1) { return false }
+            guard let run else { return false }
+            // Among records, not offsets.
+            index = Int(pending.first.rawValue - run.lowerBound)
+            for before in runs where before.upperBound < run.lowerBound { index += before.count }
+            available = min(available, run.upperBound - pending.first.rawValue + 1)
+        }
         var count = min(available, consumer.messageCredit, consumer.unsettledLimit - consumer.unsettled, options.deliveryRecords)
         // Fair shares: nobody takes all of a small backlog while others wait for their turn.
         if lane.subscription.isShared, lane.subscription.consumers.count > 1 {
@@ -144,7 +161,6 @@ extension Broker {
         let memory = batch.slice.memory
         let base = batch.slice.range.lowerBound
         let bytes = memory.bytes(batch.slice.range)
-        let index = Int(pending.first - batch.baseOffset)
         let maxBytes = Int(min(Int64(options.deliveryBytes), consumer.byteCredit))
         let range: Range<Int>
         do throws(ByteError) {
@@ -174,6 +190,21 @@ extension Broker {
             .records(slice, base: RecordBase(offset: batch.baseOffset, timestamp: batch.baseTimestamp)))
         budget -= range.count + 64
         return true
+    }
+
+    /// The offsets of a batch with holes, looked up once while the lane reads it.
+    private func runs(_ batch: BatchView, _ lane: Lane) -> [ClosedRange<Int64>]? {
+        if let known = lane.runs, known.base == batch.baseOffset { return known.runs }
+        guard let runs = batch.runs() else { return nil }
+        lane.runs = (batch.baseOffset, runs)
+        return runs
+    }
+
+    /// An offset without a record is done when it was passed over.
+    private func settle(_ hole: ClosedRange<Int64>, _ lane: Lane, _ consumer: Consumer) {
+        let count = lane.cursor.settle(Offset(hole.lowerBound), Offset(hole.upperBound), by: consumer.number)
+        if !consumer.settlesItself { consumer.unsettled -= count }
+        changed(lane)
     }
 
     /// Where a batch's records lie within its slice.

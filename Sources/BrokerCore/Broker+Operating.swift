@@ -121,6 +121,11 @@ extension Broker {
         add("unreadable_refused_total", counters.unreadableRefused)
         add("logs_failed_total", counters.logsFailed)
         add("disk_low_total", counters.diskLow)
+        add("compactions_total", counters.compactions)
+        add("compactions_failed_total", counters.compactionsFailed)
+        add("compacted_records_total", counters.compactedRecords)
+        add("compacted_bytes_total", counters.compactedBytes)
+        list.append(Statistic(name: "needletail_compaction_last_seconds", value: Double(counters.compactionNanoseconds) / 1e9))
         for (name, value) in counters.limits { add("limit_\(name)_total", value) }
         var inFlight: UInt64 = 0
         var waiting: UInt64 = 0

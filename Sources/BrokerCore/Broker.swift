@@ -8,7 +8,7 @@ package import SegmentLog
 ///
 /// It takes requests, completions of the storage and the time; it yields effects. Used on one thread, it never waits except in `init`
 /// and `shutDown`. Its facets: `+Publishing`, `+Consuming`, `+Fetching`, `+Groups`, `+Topology`, `+Operating`, `+DeadLetters`, `+Aside`,
-/// `+Dispatching`, `+Persistence`, `+GroupStore`, `+Neighbours`.
+/// `+Dispatching`, `+Compaction`, `+Persistence`, `+GroupStore`, `+Neighbours`.
 package final class Broker {
     package let options: Options
     /// Which of the process's shards it is on, and which of them has what.
@@ -86,6 +86,8 @@ package final class Broker {
 
     // What operators are told, and the room on the disk
     var notices: [Notice] = []
+    /// Whose log is being compacted.
+    var compacting: Partition?
     var room = DiskRoom()
 
     // Work of the tick
@@ -291,6 +293,7 @@ package final class Broker {
             logMoved(partition)
         }
         if log.takeLoaded() { loaded(partition) }
+        if partition === compacting { noteCompaction(partition) }
         if log.needsTick { touch(partition) }
         schedule(partition)
     }
@@ -452,6 +455,7 @@ package final class Broker {
                 lookAtDisk()
                 applyRetention()
                 applyGroupRetention()
+                considerCompaction()
                 later(.retention, milliseconds: options.retentionCheckMilliseconds)
             }
         }

@@ -38,12 +38,21 @@ package struct BrokerCounters: Sendable, Equatable {
     /// Batches that were refused because their records lie.
     package var unreadableRefused: UInt64 = 0
 
+    /// Passes over logs whose newest record of each key is kept, those that failed, and what they removed.
+    package var compactions: UInt64 = 0
+    package var compactionsFailed: UInt64 = 0
+    package var compactedRecords: UInt64 = 0
+    package var compactedBytes: UInt64 = 0
+    /// How long the last one took.
+    package var compactionNanoseconds: UInt64 = 0
+
     package var consumersPerSession: UInt64 = 0
     package var unsettledPerConsumer: UInt64 = 0
     package var parkedFetches: UInt64 = 0
     package var topics: UInt64 = 0
     package var partitionsPerTopic: UInt64 = 0
     package var annotations: UInt64 = 0
+    package var compactionBytes: UInt64 = 0
     package var exchanges: UInt64 = 0
     package var bindings: UInt64 = 0
     package var subscriptions: UInt64 = 0
@@ -66,7 +75,8 @@ package struct BrokerCounters: Sendable, Equatable {
     var limits: [(String, UInt64)] {
         [
             ("consumers_per_session", consumersPerSession), ("unsettled_per_consumer", unsettledPerConsumer), ("parked_fetches", parkedFetches),
-            ("topics", topics), ("partitions_per_topic", partitionsPerTopic), ("annotations", annotations), ("exchanges", exchanges), ("bindings", bindings),
+            ("topics", topics), ("partitions_per_topic", partitionsPerTopic), ("annotations", annotations), ("compaction_memory", compactionBytes),
+            ("exchanges", exchanges), ("bindings", bindings),
             ("subscriptions", subscriptions), ("producers", producers), ("name_bytes", nameBytes), ("routing_key_bytes", routingKeyBytes),
             ("route_depth", routeDepth), ("settled_ranges", settledRanges), ("set_aside", setAsideLimit),
             ("groups", groups), ("members_per_group", membersPerGroup), ("member_bytes", memberBytes), ("offsets_per_group", offsetsPerGroup),

@@ -38,6 +38,8 @@ extension Broker {
         package var asideBytesPerTick = 1 << 20
         /// Nanoseconds of a clock that never goes back, for the few things that ticks are too coarse for; nil: they are not measured.
         package var stopwatch: (@Sendable () -> UInt64)?
+        /// A secret of this process, by which keys are told apart; whoever knew it could make two keys look alike.
+        package var compactionSeed = CompactionSeed(0, 0)
         /// Logs opened at start; beyond it they are opened at their first use.
         package var logsOpenedAtStart = 1_000
 

@@ -28,6 +28,8 @@ extension Limits {
         count("topics", &topics, most: 10_000_000)
         count("partitions_per_topic", &partitionsPerTopic, most: 100_000)
         count("annotations", &annotations, most: 10_000)
+        size("compaction_memory", &compactionBytes, least: .kibibytes(64), most: .gibibytes(16))
+        size("compaction_rate", &compactionBytesPerSecond, least: .kibibytes(64), most: .gibibytes(1_024))
         count("exchanges", &exchanges, most: 10_000_000)
         count("bindings", &bindings, most: 100_000_000)
         count("subscriptions", &subscriptions, most: 100_000_000)

@@ -27,6 +27,10 @@ package struct Limits: Sendable, Equatable {
     package var partitionsPerTopic = 1_024
     /// Settings without effect that one topic keeps.
     package var annotations = 128
+    /// Memory for the keys of the one log that a shard compacts at a time; where more keys are new, a part of the log is compacted.
+    package var compactionBytes = 32 << 20
+    /// How fast compaction reads and writes.
+    package var compactionBytesPerSecond = 64 << 20
     package var exchanges = 10_000
     package var bindings = 100_000
     package var subscriptions = 100_000

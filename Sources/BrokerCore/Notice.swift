@@ -13,6 +13,8 @@ package enum Notice: Equatable, Sendable {
     /// Publishes are refused until there is more room.
     case diskLow(free: Int, reserve: Int)
     case diskRoomAgain(free: Int)
+    /// A log could not be compacted; it is tried again later, and grows meanwhile.
+    case compactionFailed(log: String, reason: String)
 }
 
 extension Broker {

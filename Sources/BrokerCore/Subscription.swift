@@ -77,6 +77,8 @@ final class Lane {
     /// The batch that runs of records are taken from, and where the last run ended.
     var batch: BatchView?
     var place: RecordPlace?
+    /// The offsets of the batch, where some are missing.
+    var runs: (base: Offset, runs: [ClosedRange<Int64>])?
     /// Which batch's checksum was checked last.
     var checked: Offset?
 

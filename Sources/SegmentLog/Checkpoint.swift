@@ -27,6 +27,19 @@ package struct Checkpoint {
     package var end: Offset
     package var segments: [SegmentRecord]
     package var producers: ProducerState
+    /// Everything below was compacted once.
+    package var cleaned: Offset
+    /// Below it offsets may be missing.
+    package var holesBelow: Offset
+    /// Compaction is about to put one file in the place of some neighbouring ones, or has done so; see `resolveReplacement`.
+    package var replacement: Replacement?
+
+    package struct Replacement: Equatable, Sendable {
+        /// The segments as they were, which `segments` still lists.
+        package var old: [Offset]
+        /// What replaces them, in the file of the first.
+        package var new: SegmentRecord
+    }
 
     func encoded() -> [UInt8] {
         var buffer = ByteBuffer()
@@ -41,13 +54,10 @@ package struct Checkpoint {
         buffer.append(little: end.rawValue)
         buffer.append(little: UInt32(truncatingIfNeeded: segments.count))
         for segment in segments {
-            buffer.append(little: segment.base.rawValue)
-            buffer.append(little: segment.length)
-            buffer.append(little: segment.firstAppend.rawValue)
-            buffer.append(little: segment.lastAppend.rawValue)
-            buffer.append(little: segment.maxTimestamp.rawValue)
+            segment.encode(into: &buffer)
         }
         producers.encode(into: &buffer)
+        encodeCompaction(into: &buffer)
         let checksum = CRC32C.checksum(buffer.bytes)
         buffer.append(little: checksum)
         return [UInt8](buffer.bytes)
@@ -75,19 +85,21 @@ package struct Checkpoint {
         guard count <= reader.remaining / 40 else { throw .truncated }
         segments = []
         for _ in 0..<count {
-            let record = SegmentRecord(
-                base: Offset(try reader.little(Int64.self)), length: try reader.little(), firstAppend: Timestamp(milliseconds: try reader.little()),
-                lastAppend: Timestamp(milliseconds: try reader.little()), maxTimestamp: Timestamp(milliseconds: try reader.little()))
-            guard record.base > segments.last?.base ?? Offset(-1), record.length >= 0, record.length <= Int64(Int32.max) else { throw .outOfRange }
+            let record = try SegmentRecord(from: &reader)
+            guard record.base > segments.last?.base ?? Offset(-1) else { throw .outOfRange }
             segments.append(record)
         }
         producers = try ProducerState(decoding: &reader)
+        cleaned = .zero
+        holesBelow = .zero
+        if reader.position < body { try readCompaction(&reader) }
         guard reader.position == body else { throw .outOfRange }
     }
 
     package init(
         isClean: Bool, incarnation: Int32, start: Offset, durable: Offset, durableSegment: Offset, durablePosition: Int64, end: Offset,
-        segments: [SegmentRecord], producers: ProducerState
+        segments: [SegmentRecord], producers: ProducerState, cleaned: Offset = .zero, holesBelow: Offset = .zero,
+        replacement: Replacement? = nil
     ) {
         self.isClean = isClean
         self.incarnation = incarnation
@@ -98,5 +110,8 @@ package struct Checkpoint {
         self.end = end
         self.segments = segments
         self.producers = producers
+        self.cleaned = cleaned
+        self.holesBelow = holesBelow
+        self.replacement = replacement
     }
 }

@@ -63,6 +63,8 @@ enum TicketKind: UInt8 {
     case remove = 6
     case ready = 7
     case load = 8
+    case compact = 9
+    case compactNames = 10
 }
 
 extension StorageTicket {
@@ -143,7 +145,10 @@ extension Log {
 
     private var intervalNanoseconds: UInt64 { UInt64(max(options.flushIntervalMilliseconds, 1)) &* 1_000_000 }
     private var intervalDeadline: Instant { flushing.lastStart.advanced(byNanoseconds: intervalNanoseconds) }
-    private var checkpointDeadline: Instant { background.lastCheckpoint.advanced(byNanoseconds: Self.checkpointNanoseconds) }
+    private var checkpointDeadline: Instant {
+        // A compaction waits for its own.
+        compaction.wantsCheckpoint ? Instant(rawValue: 0) : background.lastCheckpoint.advanced(byNanoseconds: Self.checkpointNanoseconds)
+    }
 
     /// Where the next flush is to reach, whatever the time; nil when none is asked for.
     private var flushTarget: LogPlace? {
@@ -224,9 +229,11 @@ extension Log {
             let failed = sealCompleted(result)
             sealNext()
             return failed
-        case .checkpoint: return checkpointCompleted(result)
         case .ready: return readyCompleted(result)
         case .load: loadCompleted(ticket, now: now)
+        case .checkpoint: return checkpointCompleted(result, now: now)
+        case .compact: return compactionStepCompleted(result, now: now)
+        case .compactNames: return compactionNamesCompleted(result, now: now)
         case .index, .remove: break
         }
         return false
@@ -252,15 +259,18 @@ extension Log {
 
     private func checkpointIfDue(now: Now) {
         guard background.isCheckpointDirty, !background.isCheckpointing, fault == nil, now.instant >= checkpointDeadline else { return }
+        // Names that the new checkpoint relies on are made durable before it.
+        if let preparation = toPrepare, preparation.hasNewNames { do { try prepareForAppend() } catch { return } }
         background.lastCheckpoint = now.instant
         background.isCheckpointDirty = false
         background.isCheckpointing = true
         background.wroteCheckpoint = true
         background.droppedByCheckpoint = background.dropped.count
+        compaction.checkpointBegins()
         start(.replace(path: path(LogFiles.checkpoint), content: checkpoint(isClean: false).encoded()), .checkpoint)
     }
 
-    private func checkpointCompleted(_ result: StorageResult) -> Bool {
+    private func checkpointCompleted(_ result: StorageResult, now: Now) -> Bool {
         background.isCheckpointing = false
         let known = background.droppedByCheckpoint
         background.droppedByCheckpoint = 0
@@ -268,9 +278,10 @@ extension Log {
             fail(error)
             return true
         }
-        guard known > 0, !isClosed else { return false }
-        removeFiles(of: Array(background.dropped.prefix(known)))
-        background.dropped.removeFirst(known)
-        return false
+        if known > 0, !isClosed {
+            removeFiles(of: Array(background.dropped.prefix(known)))
+            background.dropped.removeFirst(known)
+        }
+        return compactionCheckpointCompleted(now: now)
     }
 }

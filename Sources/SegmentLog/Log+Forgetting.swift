@@ -14,10 +14,10 @@ extension Log {
         while count < segments.count - 1 {
             let segment = segments[count]
             // What is on its way to the disk stays until it is there.
-            guard storage.isVolatile || segment.durable == segment.end, background.sealing !== segment else { break }
+            guard storage.isVolatile || segment.durable == segment.end, background.sealing !== segment, !compaction.holds(segment) else { break }
             let isOld = options.cleanup.deletes && options.retentionMilliseconds >= 0 && isExpired(segment)
             let isSurplus = options.cleanup.deletes && options.retentionBytes >= 0 && total - Int64(segment.end) >= options.retentionBytes
-            let isSettled = floor.map { segments[count + 1].base <= $0 } ?? false
+            let isSettled = max(floor ?? .zero, watermarks.start) >= segments[count + 1].base
             guard isOld || isSurplus || isSettled else { break }
             total -= Int64(segment.end)
             count += 1
@@ -38,7 +38,7 @@ extension Log {
         var count = 0
         while count < segments.count - 1, segments[count + 1].base <= offset {
             let segment = segments[count]
-            guard storage.isVolatile || segment.durable == segment.end, background.sealing !== segment else { break }
+            guard storage.isVolatile || segment.durable == segment.end, background.sealing !== segment, !compaction.holds(segment) else { break }
             count += 1
         }
         if count > 0 { drop(count) }
@@ -86,6 +86,7 @@ extension Log {
             }
         }
         isClosed = true
+        compaction.stop.stop()
         if isQuiet {
             defer { closeFiles() }
             try leaveClean()
@@ -119,6 +120,8 @@ extension Log {
             watermarks.flushed = written
             flushing.place = LogPlace(offset: written, segment: segment, position: segment.end)
             for segment in segments where !segment.isSealed { try writeIndexFiles(of: segment) }
+            // What was to be replaced and was not stays as it is.
+            compaction.phase = .idle
             try replaceNow(LogFiles.checkpoint, checkpoint(isClean: true).encoded())
         } catch {
             fail(error)
@@ -159,6 +162,7 @@ extension Log {
     /// Removes every file and the directory, now or once nothing is under way. Completions are still to be handed in.
     package func destroy() {
         isClosed = true
+        compaction.stop.stop()
         staging.release()
         open = nil
         whenQuiet { [self] in

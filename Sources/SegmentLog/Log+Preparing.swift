@@ -8,6 +8,10 @@ struct Preparation {
     var cuts = false
     /// A torn tail was found there.
     var isTorn = false
+    /// Remains of a compaction; they say which of two states the checkpoint means, so they go after it was written anew.
+    var remains: [String] = []
+    /// A file was put in another's place, and that may not be durable yet.
+    var hasNewNames = false
 }
 
 // Before the first append the directory is made, or what recovery found is readied: stale files go, what lies behind the end is cut
@@ -33,6 +37,7 @@ extension Log {
         guard let preparation = toPrepare else { return }
         var readying = LogReadying(directory: directory, checkpoint: (path(LogFiles.checkpoint), checkpoint(isClean: false).encoded()))
         readying.stale = preparation.stale.map(path)
+        readying.syncsNames = preparation.hasNewNames
         if let segment = active {
             do throws(StorageError) {
                 try loadIndexes(of: segment)
@@ -59,9 +64,12 @@ extension Log {
         switch result {
         case .failed(let error): fail(error)
         case .prepared(let file): active?.file = file
-        case .done: break
+        case .done, .compacted: break
         }
-        if fault == nil { toPrepare = nil }
+        if fault == nil {
+            for name in toPrepare?.remains ?? [] { try? removeIfThere(name) }
+            toPrepare = nil
+        }
         return true
     }
 
@@ -80,7 +88,7 @@ extension Log {
         do throws(StorageError) {
             if segments.isEmpty { try storage.makeDirectory(directory) }
             // What is removed was judged by the checkpoint that is seen: that one has to be durable first.
-            if !preparation.stale.isEmpty { try storage.syncDirectory(directory) }
+            if !preparation.stale.isEmpty || preparation.hasNewNames { try storage.syncDirectory(directory) }
             for name in preparation.stale { try removeIfThere(name) }
             if let segment = active {
                 try loadIndexes(of: segment)
@@ -93,6 +101,7 @@ extension Log {
             }
             // A new log has its checkpoint before its first segment: segments without one are never taken for a log that just began.
             if !storage.isVolatile { try replaceNow(LogFiles.checkpoint, checkpoint(isClean: false).encoded()) }
+            for name in preparation.remains { try removeIfThere(name) }
         } catch {
             fail(error)
             throw .storage(error)
@@ -100,7 +109,7 @@ extension Log {
         toPrepare = nil
     }
 
-    private func removeIfThere(_ name: String) throws(StorageError) {
+    func removeIfThere(_ name: String) throws(StorageError) {
         do { try storage.remove(path(name)) } catch { if error.code != 2 { throw error } }
     }
 
@@ -129,9 +138,7 @@ extension Log {
             // Where consumers see what is not durable yet, a trim may go beyond the watermark; after a crash it is undone.
             isClean: isClean, incarnation: incarnation, start: min(watermarks.start, watermarks.flushed), durable: watermarks.flushed,
             durableSegment: place?.segment.base ?? first, durablePosition: Int64(place?.position ?? 0), end: max(written, watermarks.flushed),
-            segments: segments.map {
-                Checkpoint.SegmentRecord(
-                    base: $0.base, length: Int64($0.end), firstAppend: $0.firstAppend, lastAppend: $0.lastAppend, maxTimestamp: $0.maxTimestamp)
-            }, producers: producers)
+            segments: segments.flatMap(compaction.records), producers: producers, cleaned: compaction.cleaned,
+            holesBelow: compaction.holesBelow, replacement: compaction.replacement)
     }
 }

@@ -150,7 +150,16 @@ extension Log {
         guard offset < limit else { return nil }
         let index = partitionPoint(segments.count) { segments[$0].base <= offset } - 1
         guard index >= 0 else { return nil }
-        let segment = segments[index]
+        for segment in segments[index...] where segment.base < limit {
+            if let found = try find(offset, below: limit, bytes: bytes, in: segment, cold) { return found }
+            // What compaction took away may have been the last of its segment.
+            guard hasHoles(segment), segment.next < limit else { return nil }
+        }
+        return nil
+    }
+
+    private func find(_ offset: Offset, below limit: Offset, bytes: Int, in segment: Segment, _ cold: ColdReads) throws(LogError) -> Found? {
+        if segment.end == 0, hasHoles(segment) { return nil }
         try residentEnds(of: segment, cold)
         let memory = try memory(of: segment)
         let from = segment.indexes?.offsets.position(atOrBefore: offset - segment.base) ?? 0
@@ -165,7 +174,7 @@ extension Log {
         let batch = batch(with: offset, in: segment, memory, to: stop.position)
         if memory.hasFailed { throw unreadable(segment) }
         guard let found = batch else {
-            if stop.offset <= offset { return nil }
+            if stop.offset <= offset || hasHoles(segment) { return nil }
             throw .damaged(path: path(segment.base, .log), position: stop.position, reason: "no batch with offset \(offset) lies before it")
         }
         // The base offset lies outside the checksum: one that does not fit the segment shows only here.
@@ -183,7 +192,8 @@ extension Log {
         let from = segment.indexes?.offsets.position(atOrBefore: offset - segment.base) ?? 0
         let found = findBatch(containing: offset, in: memory, from: from, to: end)
         if let found, found.header.baseOffset <= offset { return found }
-        return from == 0 ? found : findBatch(containing: offset, in: memory, from: 0, to: end)
+        if from == 0 || hasHoles(segment) { return found }
+        return findBatch(containing: offset, in: memory, from: 0, to: end)
     }
 
     /// Whether the place of `limit` is not known and has to be looked for among the segment's batches.

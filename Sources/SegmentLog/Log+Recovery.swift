@@ -13,6 +13,7 @@ extension Log {
             if entry.name == LogFiles.checkpoint { hasCheckpoint = true }
             // Spares and remains of replaced files.
             if entry.name.hasSuffix(".tmp") || entry.name.hasSuffix(".new") { preparation.stale.append(entry.name) }
+            if entry.name.hasSuffix(LogFiles.cleaned) { preparation.remains.append(entry.name) }
             guard let (base, kind) = LogFiles.parse(entry.name), kind == .log else { continue }
             bases.append(base)
             sizes[base] = entry.size
@@ -29,6 +30,19 @@ extension Log {
             recovery.checkpointFault = Log.missing
         }
 
+        if var found = checkpoint {
+            preparation.hasNewNames = found.resolveReplacement(isWaiting: preparation.remains.contains)
+            // What was compacted into others and is still there; a segment made since is behind all that the checkpoint knows.
+            if let last = found.segments.last?.base, found.holesBelow > .zero {
+                let known = Set(found.segments.map(\.base))
+                let limit = min(last, found.holesBelow)
+                for base in bases where base < limit && !known.contains(base) { preparation.stale += names(of: base) }
+                bases.removeAll { $0 < limit && !known.contains($0) }
+            }
+            compaction.cleaned = found.cleaned
+            compaction.holesBelow = found.holesBelow
+            checkpoint = found
+        }
         // Whole segments below the start are remains of an unfinished removal.
         let start = checkpoint?.start ?? bases.first ?? .zero
         while bases.count > 1, bases[1] <= start { preparation.stale += names(of: bases.removeFirst()) }

@@ -41,8 +41,8 @@ extension Log {
     }
 
     private func isAged(_ segment: Segment) -> Bool {
-        options.segmentMilliseconds > 0 && segment.firstAppend.rawValue >= 0
-            && lastTime.rawValue &- segment.firstAppend.rawValue >= options.segmentMilliseconds
+        let limit = options.cleanup.compacts ? min(options.segmentMilliseconds, options.compaction.maxLagMilliseconds) : options.segmentMilliseconds
+        return limit > 0 && segment.firstAppend.rawValue >= 0 && lastTime.rawValue &- segment.firstAppend.rawValue >= limit
     }
 
     /// A spare is being prepared, or nothing can be written yet: the log goes on in the segment it has, up to a cap, and does not wait.
@@ -163,7 +163,7 @@ extension Log {
     }
 
     /// Indexes are rebuilt when they are missing, so a failure to write them is let go.
-    private func writeIndexes(of segment: Segment) {
+    func writeIndexes(of segment: Segment) {
         guard let indexes = segment.indexes, segments.contains(where: { $0 === segment }) else { return }
         start(.replace(path: path(segment.base, .index), content: indexes.offsets.encoded()), .index)
         start(.replace(path: path(segment.base, .timeIndex), content: indexes.times.encoded()), .index)

@@ -65,6 +65,7 @@ package final class Log {
     var producers = ProducerState()
     var flushing = FlushState()
     var background = BackgroundWork()
+    var compaction = CompactionState()
     /// nil once the log may be written: what the first append has to do before.
     var toPrepare: Preparation?
     var isClosed = false
@@ -130,6 +131,7 @@ package final class Log {
         open = nil
         staging.release()
         watermarks.end = written
+        compaction.stop.stop()
     }
 }
 

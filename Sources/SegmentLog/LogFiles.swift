@@ -2,6 +2,8 @@
 package enum LogFiles {
     package static let checkpoint = "checkpoint"
     package static let checkpointTemporary = "checkpoint.tmp"
+    /// How the name of a segment ends that compaction has written and not yet put in its place.
+    package static let cleaned = ".cleaned"
 
     package enum Kind: String, Sendable {
         case log

@@ -148,6 +148,8 @@ package enum StorageOperation: Sendable {
     case replace(path: String, content: [UInt8])
     /// Closes and removes files, then makes their directory durable. A path that does not exist is passed over.
     case remove(files: [FileHandle], paths: [String], directory: String)
+    /// A part of a compaction, on a thread where it may take long; answers `.compacted`.
+    case compact(CompactionStep)
 }
 
 /// What the first append to a log needs, in this order.
@@ -157,6 +159,8 @@ package struct LogReadying: Sendable {
     package var makesDirectory = false
     /// Files that are no part of the log any more. Before they go, the names that are there become durable.
     package var stale: [String] = []
+    /// The names that are there become durable first in any case.
+    package var syncsNames = false
     /// A torn tail: the file is cut to this length, and zeros follow it where old batches may have stood.
     package var cut: (file: FileHandle, length: Int, zeros: Int)?
     /// The log's checkpoint is replaced.
@@ -173,6 +177,7 @@ package struct LogReadying: Sendable {
 package enum StorageResult: Sendable {
     case done
     case prepared(FileHandle)
+    case compacted(CompactionOutcome)
     case failed(StorageError)
 }
 

@@ -41,7 +41,13 @@ package struct LogVerification: Sendable {
         let bases = entries.compactMap { LogFiles.parse($0.name) }.filter { $0.kind == .log }.map(\.base).sorted()
         let names = Set(entries.map(\.name))
         for (index, base) in bases.enumerated() {
-            if let last = segments.last, last.next != base {
+            if let checkpoint, let last = checkpoint.segments.last?.base, base < min(last, checkpoint.holesBelow),
+                !checkpoint.segments.contains(where: { $0.base == base })
+            {
+                note(.note, LogFiles.name(base, .log), 0, "was compacted away; it is removed when the log is next appended to")
+                continue
+            }
+            if let last = segments.last, last.next != base, !isHole(last.next, base) {
                 note(.damage, LogFiles.name(base, .log), 0, "begins at \(base), the segment before ends at \(last.next)")
             }
             let starts = try check(base, isLast: index == bases.count - 1, storage)
@@ -63,7 +69,12 @@ package struct LogVerification: Sendable {
 
     private mutating func readCheckpoint(_ storage: any LogStorage) throws(StorageError) {
         let content = try read(LogFiles.checkpoint, storage)
-        do throws(ByteError) { checkpoint = try Checkpoint(decoding: content.rawSpan) } catch {
+        let names = Set(try storage.list(directory).map(\.name))
+        do throws(ByteError) {
+            var found = try Checkpoint(decoding: content.rawSpan)
+            _ = found.resolveReplacement(isWaiting: names.contains)
+            checkpoint = found
+        } catch {
             note(.damage, LogFiles.checkpoint, 0, "cannot be read: \(error)")
         }
     }
@@ -89,7 +100,7 @@ package struct LogVerification: Sendable {
             if !batch.isIntact {
                 note(weight(at: segment.next), name, batch.position, "the checksum of the batch at offset \(header.baseOffset) does not hold")
             }
-            if header.baseOffset != segment.next {
+            if header.baseOffset != segment.next, !isHole(segment.next, header.baseOffset) {
                 note(weight(at: segment.next), name, batch.position, "base offset \(header.baseOffset) where \(segment.next) follows")
             }
             if let (_, isComplete) = batch.records(), !isComplete {
@@ -108,6 +119,9 @@ package struct LogVerification: Sendable {
         segments.append(segment)
         return starts
     }
+
+    /// Whether compaction may have taken what is missing.
+    private func isHole(_ expected: Offset, _ found: Offset) -> Bool { found > expected && found <= checkpoint?.holesBelow ?? .zero }
 
     /// What is below the durable watermark was acknowledged; what is above may be a torn tail.
     private func weight(at offset: Offset) -> Finding.Weight {

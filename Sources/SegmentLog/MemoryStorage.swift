@@ -157,6 +157,7 @@ package final class MemoryStorage: LogStorage {
             case .remove(let files, let paths, _):
                 for file in files { try close(file) }
                 for path in paths where exists(path) { try remove(path) }
+            case .compact(let step): result = .compacted(step.run(on: self) { _ in })
             }
         } catch {
             result = .failed(error)

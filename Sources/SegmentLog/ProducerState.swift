@@ -45,6 +45,13 @@ package struct ProducerState {
 
     package var count: Int { producers.count }
 
+    /// Where the newest run of each producer ends.
+    var lastOffsets: [Int64: Offset] {
+        var found: [Int64: Offset] = [:]
+        for producer in producers { if let last = producer.runs.last { found[producer.id] = last.end - 1 } }
+        return found
+    }
+
     /// Judges `count` sequences from `first` on.
     mutating func check(id: Int64, epoch: Int16, first: Int32, count: Int32) -> Verdict {
         guard let place = place(of: id) else { return .new }

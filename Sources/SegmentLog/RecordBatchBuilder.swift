@@ -94,18 +94,7 @@ package struct RecordBatchBuilder: Sendable {
             leaderEpoch: leaderEpoch, lastOffsetDelta: count &- 1, baseTimestamp: baseTimestamp, maxTimestamp: maxTimestamp,
             producerID: producerID, producerEpoch: producerEpoch, baseSequence: baseSequence, recordCount: count)
         if isStamped { header.attributes |= RecordBatchHeader.stampedBit }
-        buffer.patch(big: header.baseOffset.rawValue, at: start)
-        buffer.patch(big: header.batchLength, at: start + 8)
-        buffer.patch(big: header.leaderEpoch, at: start + 12)
-        buffer.patch(big: header.magic, at: start + 16)
-        buffer.patch(big: header.attributes, at: start + 21)
-        buffer.patch(big: header.lastOffsetDelta, at: start + 23)
-        buffer.patch(big: header.baseTimestamp.rawValue, at: start + 27)
-        buffer.patch(big: header.maxTimestamp.rawValue, at: start + 35)
-        buffer.patch(big: header.producerID, at: start + 43)
-        buffer.patch(big: header.producerEpoch, at: start + 51)
-        buffer.patch(big: header.baseSequence, at: start + 53)
-        buffer.patch(big: header.recordCount, at: start + 57)
+        header.patch(into: &buffer, at: start)
         header.crc = CRC32C.checksum(buffer.bytes.extracting(start &+ RecordBatchHeader.checkedStart..<buffer.count))
         buffer.patch(big: header.crc, at: start + 17)
         return header

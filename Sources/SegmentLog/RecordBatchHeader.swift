@@ -123,6 +123,23 @@ package struct RecordBatchHeader: Equatable, Sendable {
         buffer.append(big: recordCount)
     }
 
+    /// Writes the header over what stands at `start`.
+    func patch(into buffer: inout ByteBuffer, at start: Int) {
+        buffer.patch(big: baseOffset.rawValue, at: start)
+        buffer.patch(big: batchLength, at: start &+ 8)
+        buffer.patch(big: leaderEpoch, at: start &+ 12)
+        buffer.patch(big: magic, at: start &+ 16)
+        buffer.patch(big: crc, at: start &+ 17)
+        buffer.patch(big: attributes, at: start &+ 21)
+        buffer.patch(big: lastOffsetDelta, at: start &+ 23)
+        buffer.patch(big: baseTimestamp.rawValue, at: start &+ 27)
+        buffer.patch(big: maxTimestamp.rawValue, at: start &+ 35)
+        buffer.patch(big: producerID, at: start &+ 43)
+        buffer.patch(big: producerEpoch, at: start &+ 51)
+        buffer.patch(big: baseSequence, at: start &+ 53)
+        buffer.patch(big: recordCount, at: start &+ 57)
+    }
+
     /// Whether the checksum of the whole batch at `position` holds. The length must have been checked to lie within `bytes`.
     package func checksumHolds(in bytes: RawSpan, at position: Int = 0) -> Bool {
         let end = position &+ totalByteCount

@@ -3,12 +3,14 @@ internal import Bytes
 // What is asked of the records of a batch before it is stored. The header was checked before, the checksum with it.
 extension Log {
     /// An uncompressed batch has the records that its header says, to its last byte. Where records are compacted by key each has one;
-    /// where the producers' time is bounded each is within the bounds. Of a compressed batch the header's times alone are judged.
+    /// where the producers' time is bounded each is within the bounds. A compressed batch is opened only for its keys; of its times those
+    /// in the header are judged.
     func check(recordsOf header: RecordBatchHeader, in batch: RawSpan, now: Now) throws(LogError) {
         if header.isStamped { throw .invalidTimestamp("the timestamp type of a batch is the broker's to say") }
         if header.isCompressed {
             try check(header.baseTimestamp, now: now)
             try check(header.maxTimestamp, now: now)
+            if options.cleanup.compacts { try check(keysOf: header, in: batch) }
             return
         }
         if !options.cleanup.compacts && !boundsTime {
@@ -21,6 +23,25 @@ extension Log {
             guard let record = Log.record(in: batch, at: position), record.offsetDelta == seen, seen < header.recordCount else { throw Log.lies(header) }
             try check(key: record.key, of: seen)
             try check(header.timestamp(of: record), now: now)
+            position = record.range.end
+            seen &+= 1
+        }
+        guard seen == header.recordCount else { throw Log.lies(header) }
+    }
+
+    /// What the records of one batch may take when they are opened on the log's thread.
+    static let openedBytesMax = 32 << 20
+
+    private func check(keysOf header: RecordBatchHeader, in batch: RawSpan) throws(LogError) {
+        var plain = ByteBuffer()
+        guard let codec = BatchCodec.of(header), codec.expand(batch, atMost: Self.openedBytesMax, into: &plain) else {
+            throw .corruptBatch("its compressed records cannot be opened, or take more than \(Self.openedBytesMax) bytes")
+        }
+        var position = 0
+        var seen: Int32 = 0
+        while position < plain.count {
+            guard let record = Log.record(in: plain.bytes, at: position), record.offsetDelta == seen, seen < header.recordCount else { throw Log.lies(header) }
+            try check(key: record.key, of: seen)
             position = record.range.end
             seen &+= 1
         }

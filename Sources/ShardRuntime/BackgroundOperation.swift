@@ -25,10 +25,26 @@ struct BackgroundOperation: Sendable {
             case .seal(let file, let length): try BackgroundOperation.seal(file, length)
             case .replace, .ready: preconditionFailure("these go in batches, a batch of one too")
             case .remove(let files, let paths, let directory): try BackgroundOperation.remove(files, paths, directory)
+            case .compact(let step): return .compacted(try BackgroundOperation.compact(step))
             }
             return .done
         } catch {
             return .failed(error)
+        }
+    }
+
+    /// On files of its own, which nobody else has open.
+    private static func compact(_ step: CompactionStep) throws(StorageError) -> CompactionOutcome {
+        let bytesPerSecond = step.bytesPerSecond
+        let start = Clock.monotonic
+        var bytes = 0
+        return step.run(on: try LinuxStorage()) { more in
+            bytes += more
+            guard bytesPerSecond < Int.max else { return }
+            let due = UInt64(Double(bytes) / Double(bytesPerSecond) * 1e9)
+            // Seldom and short: a stop does not wait long.
+            let ahead = due > Clock.monotonic &- start ? due - (Clock.monotonic &- start) : 0
+            if ahead > 5_000_000 { Clock.sleep(nanoseconds: min(ahead, 50_000_000)) }
         }
     }
 

@@ -15,6 +15,8 @@ package final class LinuxStorage: LogStorage {
     private let writing: WorkQueue<BackgroundOperation>
     private let loading: WorkQueue<BackgroundOperation>
     private let flushing: WorkQueue<BackgroundOperation>
+    /// Compaction takes seconds: nothing else waits behind it.
+    private let compacting: WorkQueue<BackgroundOperation>
     private let flusher: RingFlusher?
     private let chunks: ReadChunks
     /// Vectors of the write under way, kept to be used again.
@@ -41,6 +43,7 @@ package final class LinuxStorage: LogStorage {
         // Several logs flush independently; each thread waits for the disk, not for the processor.
         flushing = try WorkQueue("flush", threadsMax: 4) { completed.add($0.ticket, $0.run()) }
         chunks = try ReadChunks()
+        compacting = try WorkQueue("compaction") { completed.add($0.ticket, $0.run()) }
     }
 
     deinit {
@@ -50,6 +53,7 @@ package final class LinuxStorage: LogStorage {
         loading.stop()
         flushing.stop()
         chunks.stop()
+        compacting.stop()
     }
 
     /// Hands over what helper threads have finished.
@@ -180,6 +184,7 @@ package final class LinuxStorage: LogStorage {
         case .flush(let covered, let named): (files, directories) = (covered, named)
         case .prepare, .seal: return writing.add(background)
         case .load: return loading.add(background)
+        case .compact: return compacting.add(background)
         case .ready, .replace, .remove: return naming.add(background)
         }
         if files.isEmpty, directories.isEmpty {

@@ -92,7 +92,7 @@ struct NamingBatch: ~Copyable {
                 do throws(Errno) { try FileSystem.makeDirectory(readying.directory) } catch .exists {}
             }
         }
-        if !readying.stale.isEmpty { try BackgroundOperation.syncDirectory(readying.directory) }
+        if !readying.stale.isEmpty || readying.syncsNames { try BackgroundOperation.syncDirectory(readying.directory) }
         for path in readying.stale { try BackgroundOperation.remove(path) }
         guard let (file, length, zeros) = readying.cut else { return }
         try onFile("truncate", file) { (file: File) throws(Errno) in try file.truncate(to: length) }

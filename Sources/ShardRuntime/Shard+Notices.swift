@@ -18,6 +18,9 @@ extension Shard {
         case .diskLow(let free, let reserve):
             log.error(
                 "disk_low", [("free_bytes", .init(free)), ("reserve_bytes", .init(reserve)), ("meaning", "publishes to disk are refused until there is room")])
+        case .compactionFailed(let name, let reason):
+            log.warn(
+                "compaction_failed", [("log", .text(name)), ("reason", .text(reason)), ("meaning", "it is tried again in a minute; the log grows meanwhile")])
         case .diskRoomAgain(let free): log.info("disk_room_again", [("free_bytes", .init(free))])
         }
     }

@@ -48,6 +48,7 @@ struct ShardPlan: Sendable {
         }
         var brokerOptions = options.broker
         if brokerOptions.stopwatch == nil { brokerOptions.stopwatch = { Clock.monotonic } }
+        brokerOptions.compactionSeed = CompactionSeed(.random(in: .min ... .max), .random(in: .min ... .max))
         let place = catalog.map { Broker.Place.member(number, of: options.shards, $0) } ?? .authority(of: options.shards)
         var machine = Machine(
             driver: driver, reason: reason, broker: try Broker(options: brokerOptions, storage: driver.storage, now: driver.now, place: place))

@@ -16,6 +16,8 @@ struct DiskOperation {
         case zero(FileHandle, at: Int, count: Int)
         case remove(String)
         case close(FileHandle)
+        /// Some calls in a row; power may go in the middle.
+        case compact(CompactionStep)
     }
 
     var ticket: StorageTicket
@@ -25,6 +27,7 @@ struct DiskOperation {
     var due: Instant
     var created: FileHandle?
     var answersHandle = false
+    var outcome: CompactionOutcome?
     var isStuck = false
     /// Nobody is told of its end.
     var isSilent = false
@@ -92,7 +95,7 @@ extension SimulatedDisk {
             answersHandle = true
         case .ready(let readying):
             if readying.makesDirectory { steps = [.makeDirectory(readying.directory)] }
-            if !readying.stale.isEmpty { steps.append(.flushDirectory(readying.directory)) }
+            if !readying.stale.isEmpty || readying.syncsNames { steps.append(.flushDirectory(readying.directory)) }
             steps += readying.stale.map { .remove($0) }
             if let cut = readying.cut {
                 steps.append(.truncate(cut.file, cut.length))
@@ -120,6 +123,8 @@ extension SimulatedDisk {
             if sabotage == .renamesBeforeFlush { steps.remove(at: 1) }
         case .remove(let files, let paths, let directory):
             steps = files.map { .close($0) } + paths.map { .remove($0) } + [.flushDirectory(directory)]
+        case .compact(let step):
+            steps = [.compact(step)]
         }
         var started = DiskOperation(ticket: ticket, number: changes, steps: steps, due: now)
         started.answersHandle = answersHandle
@@ -170,7 +175,7 @@ extension SimulatedDisk {
                 forget(created)
                 operation.created = nil
             }
-            operation.result = operation.created.map { .prepared($0) } ?? .done
+            operation.result = operation.outcome.map { .compacted($0) } ?? operation.created.map { .prepared($0) } ?? .done
         }
         operation.due = operation.isStuck && operation.result != nil ? .distantFuture : later()
         operations[index] = operation
@@ -220,6 +225,8 @@ extension SimulatedDisk {
             do { try unlink(path) } catch { if error.code != Reason.missing.rawValue { throw error } }
         case .close(let handle):
             forget(handle)
+        case .compact(let step):
+            operation.outcome = step.run(on: self) { _ in }
         }
     }
 }

@@ -83,6 +83,7 @@ import Testing
                 case .remove(let files, let paths, _):
                     for file in files { try close(file) }
                     for path in paths { try? remove(path) }
+                case .compact(let step): result = .compacted(step.run(on: self) { _ in })
                 }
                 completed.append((ticket, result))
             } catch {
