@@ -113,7 +113,7 @@ package struct CompactionLimits: Sendable, Equatable {
     }
 }
 
-// Keeping the newest record of each key (Kafka's cleanup.policy=compact): docs/decisions/0007.
+// Keeping the newest record of each key (Kafka's cleanup.policy=compact): docs/decisions/0009.
 extension Log {
     package var isCompacting: Bool { !compaction.isIdle }
 

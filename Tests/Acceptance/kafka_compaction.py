@@ -1,9 +1,13 @@
 """Compacted topics: of each key the latest value stays, and everybody can rely on it."""
+import pathlib
+import subprocess
 import time
 
 from confluent_kafka import TopicPartition
 
+from broker import BINARY
 from kafka_broker import Acknowledged, consumer, create, kafka, only_needletail, poll_until, producer, read
+from kafka_java import command, java
 
 
 def write(broker, topic, pairs, **settings):
@@ -75,6 +79,31 @@ def claim_a_compacted_topic_refuses_a_record_without_key():
         report = write(broker, topic, [(None, b"x")])
         assert [error.name() for error in report.errors] == ["INVALID_RECORD"], report.errors
         assert not write(broker, topic, [(b"k", b"x")]).errors
+
+
+def claim_javas_own_decoder_reads_compacted_segments():
+    only_needletail("Kafka's decoder reads Kafka's segments")
+    with kafka() as broker:
+        command(broker, "dump-log")
+        topic = compacted(broker, "compacted-segments")
+        for turn, codec in enumerate(("none", "gzip", "snappy", "lz4", "zstd") * 3):
+            write(broker, topic, [(b"key %d" % n, b"turn %d" % turn) for n in range(turn % 4, 60)], compression_type=codec, enable_idempotence=True)
+            write(broker, topic, [(b"gone", None if turn % 2 else b"here")])
+            time.sleep(0.5)
+        left = clean(broker, topic, 130)
+        paths = broker.segments(topic)
+        broker.terminate()
+        text = "".join(java(None, "dump-log", "--files", str(path), "--print-data-log").stdout for path in paths)
+        batches = [line for line in text.splitlines() if line.startswith("baseOffset:")]
+        assert batches and all("isvalid: true" in line for line in batches), batches
+        found = [int(line.split()[2]) for line in text.splitlines() if line.startswith("| offset:")]
+        # Another pass may have run since it was read.
+        assert set(number for number in found if number <= left[-1].offset()) <= set(message.offset() for message in left), (found[:5], len(found), len(left))
+        assert found == sorted(found) and len(found) >= 60
+        assert any("deleteHorizonMs: OptionalLong[" in line for line in batches), "no tombstone has its time"
+        checked = subprocess.run([BINARY, "log", "verify", str(pathlib.Path(paths[0]).parent)], capture_output=True, text=True, timeout=60)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        return f"{len(found)} records in {len(batches)} batches, up to offset {found[-1]}"
 
 
 def claim_a_compacted_topic_survives_kills_of_the_broker():
