@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Compression
 
 /// A Kafka record batch (version 2) under construction: what the broker stores untouched.
 ///
@@ -109,6 +110,9 @@ struct ProducerIdentity: Equatable, Sendable {
 
 /// Stored records made into messages. Whatever the bytes say, the answer is messages or an error.
 enum RecordDecoding {
+    /// What one batch may be decompressed to. Producers fill batches of a megabyte or so; what claims more is no batch of theirs.
+    static let decompressedBytes = 256 << 20
+
     /// The records between `first` and `last` of whole batches.
     static func messages(inBatches bytes: RawSpan, partition: Int32, first: Int64, last: Int64, attempt: Int) throws(ClientError) -> [Message] {
         var messages: [Message] = []
@@ -126,9 +130,6 @@ enum RecordDecoding {
                     throw ClientError.damaged("the batch at offset \(base) of partition \(partition) fails its checksum")
                 }
                 let attributes: Int16 = try batch.big()
-                guard attributes & 7 == 0 else {
-                    throw ClientError.protocolViolation("the batch at offset \(base) of partition \(partition) is compressed, which is not understood yet")
-                }
                 _ = try batch.take(4)
                 let baseTimestamp: Int64 = try batch.big()
                 let maxTimestamp: Int64 = try batch.big()
@@ -138,7 +139,16 @@ enum RecordDecoding {
                 if attributes & 0x20 != 0 { continue }
                 let records = RecordBase(offset: base, timestamp: baseTimestamp, appendTime: attributes & 0x08 != 0 ? maxTimestamp : nil)
                 // Each record takes at least seven bytes, so a lying count ends at the end of the bytes.
-                try add(&batch, count: Int(count), records, partition, first, last, attempt, to: &messages)
+                var read = 0
+                if attributes & 7 == 0 {
+                    read = try add(&batch, count: Int(count), records, partition, first, last, attempt, to: &messages)
+                } else {
+                    var buffer = ByteBuffer()
+                    try decompress(try batch.take(batch.remaining), Int(attributes & 7), base, partition, into: &buffer)
+                    var decompressed = ByteReader(buffer.bytes)
+                    read = try add(&decompressed, count: Int(count), records, partition, first, last, attempt, to: &messages)
+                }
+                guard read == Int(count) else { throw ByteError.truncated }
             }
         } catch let error as ClientError {
             throw error
@@ -148,6 +158,22 @@ enum RecordDecoding {
         return messages
     }
 
+    private static func decompress(
+        _ bytes: RawSpan, _ kind: Int, _ base: Int64, _ partition: Int32, into buffer: inout ByteBuffer
+    ) throws(ClientError) {
+        let batch = "the batch at offset \(base) of partition \(partition)"
+        guard let codec = Codec(rawValue: UInt8(kind)) else { throw .protocolViolation("\(batch) is compressed in way \(kind), which is not known") }
+        do throws(CompressionError) {
+            try codec.decompress(bytes, atMost: decompressedBytes, into: &buffer)
+        } catch {
+            switch error {
+            case .damaged: throw .damaged("\(batch) is not what \(codec.name) writes")
+            case .tooLarge(let limit): throw .damaged("\(batch) would decompress to more than \(limit) bytes")
+            case .outOfMemory: throw .damaged("\(batch) could not be decompressed: out of memory")
+            }
+        }
+    }
+
     /// The records between `first` and `last` of a run without batch header.
     static func messages(
         inRun bytes: RawSpan, base: RecordBase, partition: Int32, first: Int64, last: Int64, attempt: Int
@@ -155,20 +181,21 @@ enum RecordDecoding {
         var messages: [Message] = []
         do {
             var reader = ByteReader(bytes)
-            try add(&reader, count: .max, base, partition, first, last, attempt, to: &messages)
+            _ = try add(&reader, count: .max, base, partition, first, last, attempt, to: &messages)
         } catch {
             throw .protocolViolation("delivered records of partition \(partition) are malformed (\(error))")
         }
         return messages
     }
 
+    /// Answers how many records there were, up to `count`.
     private static func add(
         _ reader: inout ByteReader, count: Int, _ base: RecordBase, _ partition: Int32, _ first: Int64, _ last: Int64, _ attempt: Int,
         to messages: inout [Message]
-    ) throws(ByteError) {
-        var rest = count
-        while rest > 0, !reader.isAtEnd {
-            rest -= 1
+    ) throws(ByteError) -> Int {
+        var read = 0
+        while read < count, !reader.isAtEnd {
+            read += 1
             let length = try reader.varCount()
             guard length >= 0 else { throw .outOfRange }
             let end = reader.position + length
@@ -189,6 +216,7 @@ enum RecordDecoding {
                     partition: partition, offset: offset, timestamp: timestamp, key: key, payload: payload ?? [], isTombstone: payload == nil,
                     headers: headers, attempt: attempt))
         }
+        return read
     }
 
     private static func field(_ reader: inout ByteReader) throws(ByteError) -> [UInt8]? {
