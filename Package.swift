@@ -72,7 +72,7 @@ let package = Package(
         module("Simulation", ["ShardRuntime", "Wire", "BrokerCore", "SegmentLog"] + ground),
 
         // client and executable
-        module("NeedletailClient", ["NativeCodec", "Bytes", "LinuxSystem"]),
+        module("NeedletailClient", ["NativeCodec", "Compression", "Bytes", "LinuxSystem"]),
         .executableTarget(
             name: "needletail",
             dependencies: protocols.map { .byName(name: $0 + "Protocol") } + [
@@ -105,7 +105,7 @@ let package = Package(
         tests("NativeProtocol", ["NativeCodec", "Wire", "BrokerCore", "SegmentLog", "Bytes"]),
         tests("KafkaProtocol", ["Wire", "BrokerCore", "SegmentLog", "Bytes", "LinuxSystem"]),
         tests("needletail", ["NeedletailClient", "LinuxSystem", "NativeCodec", "Observability", "SegmentLog", "Bytes"]),
-        tests("NeedletailClient", ["NativeCodec", "SegmentLog", "Bytes", "LinuxSystem"]),
+        tests("NeedletailClient", ["NativeCodec", "Compression", "SegmentLog", "Bytes", "LinuxSystem"]),
     ]
         + protocols.map {
             module($0 + "Protocol", ["Wire", "BrokerCore", "SegmentLog"] + ground + (protocolExtras[$0] ?? []), path: "Sources/Protocols/" + $0)

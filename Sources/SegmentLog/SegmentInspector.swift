@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Compression
 
 /// Reads any segment file, ours or Kafka's, front to back as plain values: what `needletail log dump` prints. It goes on behind a
 /// batch whose checksum does not hold, and ends at the first place where no batch can be made out.
@@ -61,15 +62,16 @@ package struct InspectedBatch: Sendable {
     /// The whole batch as stored.
     package var bytes: [UInt8]
 
-    /// The records; nil when the batch is compressed. `isComplete` is false when they cannot all be taken apart.
+    /// The records; nil when they are compressed in a way that is not known, or not what that way writes. `isComplete` is false when
+    /// they cannot all be taken apart.
     package func records() -> (records: [InspectedRecord], isComplete: Bool)? {
-        if header.isCompressed { return nil }
+        var buffer = ByteBuffer()
+        guard let codec = BatchCodec.of(header), codec.expand(bytes.rawSpan, atMost: BatchFilter.decompressedBytesMax, into: &buffer) else { return nil }
+        let plain = [UInt8](buffer.bytes)
         var found: [InspectedRecord] = []
         do throws(ByteError) {
-            var reader = try RecordReader(bytes.rawSpan, records: RecordBatchHeader.byteCount..<bytes.count)
-            while let record = try reader.next() {
-                found.append(try InspectedRecord(record, of: header, in: bytes))
-            }
+            var reader = try RecordReader(plain.rawSpan, records: plain.indices)
+            while let record = try reader.next() { found.append(try InspectedRecord(record, of: header, in: plain)) }
         } catch {
             return (found, false)
         }
@@ -108,4 +110,9 @@ package struct InspectedRecord: Equatable, Sendable {
             headers.append(Header(name: String(decoding: bytes[name.indices], as: UTF8.self), value: value.map { Array(bytes[$0.indices]) }))
         }
     }
+}
+
+extension RecordBatchHeader {
+    /// How the records are compressed; nil when they are not.
+    package var compressionName: String? { isCompressed ? Codec(rawValue: UInt8(compression))?.name ?? "compression \(compression)" : nil }
 }

@@ -43,7 +43,7 @@ struct SegmentDump {
         var text = "\(batch.position): offsets \(header.baseOffset)–\(header.lastOffset), \(header.recordCount) records, \(header.totalByteCount) bytes"
         text += ", \(UTCTime(milliseconds: header.maxTimestamp.rawValue)), incarnation \(header.leaderEpoch)"
         if header.producerID >= 0 { text += ", producer \(header.producerID)/\(header.producerEpoch) from \(header.baseSequence)" }
-        if header.isCompressed { text += ", compression \(header.compression)" }
+        if let name = header.compressionName { text += ", \(name)" }
         if header.isTransactional { text += ", transactional" }
         if header.isControl { text += ", control" }
         return text + (batch.isIntact ? "" : invocation.console.style.red(", CHECKSUM DOES NOT HOLD"))
@@ -63,7 +63,7 @@ struct SegmentDump {
 
     private func show(_ batch: InspectedBatch, _ isJSON: Bool) {
         guard let (records, isComplete) = batch.records() else {
-            if !isJSON { invocation.console.print("    compressed records are not shown") }
+            invocation.console.complain("\(path): the records of the batch at \(batch.position) cannot be decompressed")
             return
         }
         for record in records { invocation.console.print(isJSON ? JSON.object(json(record)).description : line(record)) }
