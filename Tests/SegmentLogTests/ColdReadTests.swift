@@ -20,10 +20,10 @@ import Testing
         func touch(_ range: Range<Int>) {}
         func load(_ range: Range<Int>) { state.withLock { $0.resident.formUnion(Residency.windows(range)) } }
         func isResident(_ range: Range<Int>) -> Bool {
-            state.withLock {
-                $0.asked += 1
-                defer { if $0.comesBetweenLooks { $0.resident.formUnion(Residency.windows(range)) } }
-                return $0.resident.isSuperset(of: Residency.windows(range))
+            state.withLock { state in
+                state.asked += 1
+                defer { if state.comesBetweenLooks { state.resident.formUnion(Residency.windows(range)) } }
+                return state.resident.isSuperset(of: Residency.windows(range))
             }
         }
     }
