@@ -42,6 +42,21 @@ struct KafkaAPI: Sendable {
         KafkaAPI(describeConfigs), KafkaAPI(alterConfigs), KafkaAPI(incrementalAlterConfigs), KafkaAPI(listConfigResources),
     ]
 
+    // MARK: Sizes
+
+    /// What any request may be as long as. Answers are many times as large.
+    static let leastRequestBytes = 1 << 20
+    /// The same for requests that name partitions by the ten thousand, or carry what members of groups say.
+    private static let longRequestBytes = 8 << 20
+
+    static func requestBytes(_ key: Int16, atMost most: Int) -> Int {
+        switch KafkaAPIKey(rawValue: key) {
+        case .produce: most
+        case .fetch, .listOffsets, .offsetForLeaderEpoch, .offsetCommit, .offsetFetch, .joinGroup, .syncGroup: longRequestBytes
+        default: leastRequestBytes
+        }
+    }
+
     static let table: [KafkaAPIKey: KafkaAPI] = Dictionary(uniqueKeysWithValues: all.map { ($0.key, $0) })
 
     /// What is spoken here.

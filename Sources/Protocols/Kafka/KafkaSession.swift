@@ -13,8 +13,6 @@ package import Wire
 /// A request's id is its call's serial number and, in the low 24 bits, the number of the question within the call; serial 0 is the
 /// session's own looking up of names.
 package final class KafkaSession: WireSession {
-    /// What a request other than produce may be as long as.
-    static let controlBytes = 8 << 20
     private static let partBits: UInt64 = 24
 
     private let context: KafkaContext
@@ -57,8 +55,9 @@ package final class KafkaSession: WireSession {
         let size = Int((try? reader.big(Int32.self)) ?? 0)
         let limit = context.peer.limits.frameBytes
         guard size >= 8, size <= limit else { throw ProtocolError("frameSize", "a request of \(size) bytes, from 8 to \(limit) are taken here") }
-        if size > Self.controlBytes, let key = try? reader.big(Int16.self), key != KafkaAPIKey.produce.rawValue {
-            throw ProtocolError("frameSize", "a request of \(size) bytes, only those to produce may be longer than \(Self.controlBytes)")
+        if size > KafkaAPI.leastRequestBytes, let key = try? reader.big(Int16.self) {
+            let most = KafkaAPI.requestBytes(key, atMost: limit)
+            guard size <= most else { throw ProtocolError("frameSize", "a request of \(size) bytes to API \(key), up to \(most) are taken") }
         }
         return size
     }
