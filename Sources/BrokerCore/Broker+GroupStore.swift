@@ -80,9 +80,12 @@ extension Broker {
             self.apply(try GroupRecord(decoding: bytes))
         }
         groupLog.shown = log.visibleEnd
-        // A deletion of a topic may have reached the catalog alone.
+        // A deletion of a topic may have reached the catalog alone; one of the same name may have been made since.
         for group in groups.sorted {
-            for topic in group.offsets.keys where topicsByName[topic] == nil { group.forget(topic) }
+            for (topic, partitions) in group.offsets {
+                let id = topicsByName[topic]?.id
+                for (partition, committed) in partitions where id == nil || committed.topic ?? id != id { group.forget(topic, partition) }
+            }
             groups.note(group)
         }
     }

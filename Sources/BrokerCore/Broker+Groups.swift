@@ -163,7 +163,8 @@ extension Broker {
                 partitions: topic.partitions.map { one in
                     let error = refusal(topic.name, one, group, &room)
                     if error == nil {
-                        let committed = CommittedOffset(offset: one.offset, leaderEpoch: one.leaderEpoch, metadata: one.metadata, time: now.time)
+                        let committed = CommittedOffset(
+                            offset: one.offset, leaderEpoch: one.leaderEpoch, metadata: one.metadata, time: now.time, topic: topicsByName[topic.name]?.id)
                         stored.append(GroupRecord.StoredOffset(topic: topic.name, partition: one.partition, committed: committed))
                     }
                     return PartitionOutcome(partition: one.partition, error: error)
@@ -264,8 +265,8 @@ extension Broker {
         respondWhenGroupsDurable(caller, .group(.committed(outcomes)))
     }
 
-    /// The topic is gone, and with it what was committed for it. Answers whether there was anything.
-    func forgetOffsets(ofTopic name: String) -> Bool {
+    /// The topic is gone, and with it what was committed for it. Should a crash lose the record of that, the topic's id tells it.
+    func forgetOffsets(ofTopic name: String) {
         var count = 0
         for group in groups.sorted {
             let gone = group.forget(name)
@@ -273,7 +274,6 @@ extension Broker {
             count += gone
         }
         if count > 0 { record(.topicDeleted(name)) }
-        return count > 0
     }
 
     /// Forgets offsets that nobody has come back for, and groups that keep nothing.

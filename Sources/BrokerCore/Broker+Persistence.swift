@@ -290,7 +290,6 @@ extension Broker {
             let record = try CursorRecord(decoding: bytes)
             if self.subscriptions[record.subscription] != nil { self.restoredCursors[record.subscription, default: [:]][record.partition] = record.cursor }
         }
-        try restoreGroups()
         isRestoring = false
         // Subscriptions of memory queues are not in the catalog.
         for topic in topics.values.sorted(by: { $0.id < $1.id }) { installQueue(topic) }

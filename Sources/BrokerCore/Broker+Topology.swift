@@ -116,9 +116,8 @@ extension Broker {
         guard topic.isPersistent else { throw BrokerError(.notPermitted, "'\(name)' goes with its session") }
         record([.topicDeleted(topic.id)])
         remove(topic)
-        guard forgetOffsets(ofTopic: name) else { return respondWhenDurable(session, id, .done) }
-        // A topic that is made anew does not begin with the old one's offsets, whatever happens in between.
-        waitForGroups(.answerWithCatalog(session.id, id, Waiter.Reply(.done)))
+        forgetOffsets(ofTopic: name)
+        respondWhenDurable(session, id, .done)
     }
 
     /// Takes a topic out of every table and ends whoever uses it. Its files go once the catalog has noted that.

@@ -393,8 +393,6 @@ package final class Broker {
             if let since = waiter.since, fanout.failure == nil { stages.acknowledge.record(now.instant.nanoseconds(since: since)) }
             answer(fanout)
         case .answer(let session, let request, let reply): respond(session, request, failure.map { .failed($0) } ?? reply.response)
-        // The catalog alone says whether it can be promised.
-        case .answerWithCatalog(let session, let request, let reply): waitForCatalog(.answer(session, request, reply))
         case .attach(let consumer, let reply, let request):
             guard !consumer.isGone else { return respond(consumer.session.id, request, .failed(BrokerError(.unknownConsumer, "gone meanwhile"))) }
             if let failure {

@@ -7,6 +7,8 @@ struct CommittedOffset: Equatable {
     var leaderEpoch: Int32
     var metadata: String
     var time: Timestamp
+    /// Which topic of that name it is about; nil: nobody has noted that.
+    var topic: TopicID?
 
     var bytes: Int { 96 + metadata.utf8.count }
 }

@@ -74,6 +74,11 @@ enum GroupRecord {
                 buffer.append(varInt: stored.committed.time.rawValue)
                 buffer.appendText(stored.committed.metadata)
             }
+            topic = ""
+            for stored in offsets where stored.topic != topic {
+                topic = stored.topic
+                buffer.append(varInt: stored.committed.topic.map { Int64($0.rawValue) } ?? -1)
+            }
         case .offsetsDeleted(let group, let topics):
             buffer.append(UInt8(4))
             buffer.appendText(group)
@@ -128,6 +133,16 @@ enum GroupRecord {
                     StoredOffset(
                         topic: topic.isEmpty ? offsets.last?.topic ?? "" : topic, partition: partition,
                         committed: CommittedOffset(offset: offset, leaderEpoch: epoch, metadata: try reader.countedText(), time: time)))
+            }
+            var topic = ""
+            var id: TopicID?
+            for index in offsets.indices {
+                if offsets[index].topic != topic {
+                    if reader.isAtEnd { break }
+                    topic = offsets[index].topic
+                    id = UInt32(exactly: try reader.varInt()).map(TopicID.init)
+                }
+                offsets[index].committed.topic = id
             }
             self = .offsets(group: group, offsets)
         case 4:

@@ -37,8 +37,6 @@ struct Waiter {
         /// One of several logs that a publish goes to.
         case part(Fanout)
         case answer(SessionID, RequestID, Reply)
-        /// Answered once the catalog has everything on disk, too.
-        case answerWithCatalog(SessionID, RequestID, Reply)
         /// A consumer whose new subscription is durable now.
         case attach(Consumer, Reply, RequestID)
         /// A record stored elsewhere, to be settled where it came from.

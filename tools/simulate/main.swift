@@ -11,11 +11,12 @@ import Simulation
 //     simulate log 0..300 sabotage=skipsSomeFlushes
 //     simulate broker 0..2000          a queue with its consumers, through crashes
 //     simulate broker 0..2000 shards   the same in one to three shards, another number in each life
+//     simulate group 0..2000           groups of consumers with their offsets, through crashes; also with `shards`
 //     simulate shard 0..2000           a whole shard with native clients, through crashes and broken connections
 
 let arguments = CommandLine.arguments.dropFirst()
 guard arguments.count >= 2, let kind = arguments.first, let seeds = parseSeeds(arguments.dropFirst().first ?? "") else {
-    print("usage: simulate log|broker|shard SEED|FIRST..LAST [errors] [damage] [shards] [trace] [sabotage=NAME]")
+    print("usage: simulate log|broker|group|shard SEED|FIRST..LAST [errors] [damage] [shards] [trace] [sabotage=NAME]")
     exit(2)
 }
 let words = Set(arguments.dropFirst(2))
@@ -24,6 +25,7 @@ let sabotage = words.compactMap { $0.hasPrefix("sabotage=") ? Sabotage(rawValue:
 switch kind {
 case "log": run(LogWorkload.run)
 case "broker": run(BrokerWorkload.run)
+case "group": run(GroupWorkload.run)
 case "shard": run(ShardWorkload.run)
 default:
     print("unknown workload: \(kind)")
