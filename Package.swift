@@ -111,3 +111,14 @@ let package = Package(
             module($0 + "Protocol", ["Wire", "BrokerCore", "SegmentLog"] + ground + (protocolExtras[$0] ?? []), path: "Sources/Protocols/" + $0)
         }
 )
+
+// Under libFuzzer (tools/fuzz) the executable is a library without its main.swift, and the fuzzer stands above it.
+if Context.environment["NEEDLETAIL_FUZZ"] != nil {
+    package.products = []
+    let dependencies = package.targets.first { $0.name == "needletail" }?.dependencies ?? []
+    package.targets.removeAll { $0.isTest || ["needletail", "orders", "simulate"].contains($0.name) }
+    package.targets += [
+        .target(name: "needletail", dependencies: dependencies, exclude: ["README.md", "main.swift"], swiftSettings: settings),
+        .executableTarget(name: "fuzz", dependencies: ["needletail"], path: "tools/fuzzer", exclude: ["corpora", "README.md"], swiftSettings: settings),
+    ]
+}

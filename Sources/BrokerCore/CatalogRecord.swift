@@ -72,12 +72,12 @@ enum CatalogRecord: Equatable, Sendable {
         guard try reader.byte() == CatalogRecord.version else { throw .outOfRange }
         switch try reader.byte() {
         case 1:
-            let id = TopicID(rawValue: try reader.number())
+            let id = TopicID(rawValue: try reader.ownNumber())
             let name = try reader.shortText()
             self = .topic(id: id, name: name, options: try TopicOptions(from: &reader))
         case 2: self = .topicDeleted(TopicID(rawValue: try reader.number()))
         case 3:
-            let id = ExchangeID(rawValue: try reader.number())
+            let id = ExchangeID(rawValue: try reader.ownNumber())
             let name = try reader.shortText()
             guard let kind = ExchangeKind(rawValue: try reader.byte()) else { throw .outOfRange }
             self = .exchange(id: id, name: name, kind: kind)
@@ -92,7 +92,7 @@ enum CatalogRecord: Equatable, Sendable {
                 ? .bound(exchange: exchange, toExchange: toExchange, target: target, pattern: pattern)
                 : .unbound(exchange: exchange, toExchange: toExchange, target: target, pattern: pattern)
         case 7:
-            let id = SubscriptionID(rawValue: try reader.number())
+            let id = SubscriptionID(rawValue: try reader.ownNumber())
             let topic = TopicID(rawValue: try reader.number())
             let name = try reader.shortText()
             guard let mode = SubscriptionMode(rawValue: try reader.byte()) else { throw .outOfRange }
@@ -103,10 +103,12 @@ enum CatalogRecord: Equatable, Sendable {
             self = .subscription(id: id, topic: topic, name: name, mode: mode, options: options, starts: starts)
         case 8: self = .subscriptionDeleted(SubscriptionID(rawValue: try reader.number()))
         case 9:
-            let topic: UInt32 = try reader.number()
-            let exchange: UInt32 = try reader.number()
-            let subscription: UInt32 = try reader.number()
-            self = .marks(topic: topic, exchange: exchange, subscription: subscription, producer: try reader.varInt())
+            let topic = try reader.ownNumber()
+            let exchange = try reader.ownNumber()
+            let subscription = try reader.ownNumber()
+            let producer = try reader.varInt()
+            guard producer >= 0, producer < 1 << 62 else { throw .outOfRange }
+            self = .marks(topic: topic, exchange: exchange, subscription: subscription, producer: producer)
         default: throw .outOfRange
         }
     }
@@ -128,6 +130,14 @@ extension ByteReader {
     @_lifetime(self: copy self)
     mutating func number() throws(ByteError) -> UInt32 {
         guard let value = UInt32(exactly: try varInt()) else { throw .outOfRange }
+        return value
+    }
+
+    /// The number of something that is in the catalog itself: ids are counted on from the highest, so there must be room for more.
+    @_lifetime(self: copy self)
+    mutating func ownNumber() throws(ByteError) -> UInt32 {
+        let value = try number()
+        guard value < 1 << 31 else { throw .outOfRange }
         return value
     }
 

@@ -117,7 +117,7 @@ import Wire
             for value: UInt8 in [0, 1, 0x7F, 0x80, 0xFF] where value != stream[index] {
                 var wrong = stream
                 wrong[index] = value
-                fuzzSession(wrong.rawSpan)
+                fuzzNativeSession(wrong.rawSpan)
             }
         }
     }
@@ -141,7 +141,7 @@ import Wire
                 while frame.count < size { frame.append([0, 0, UInt8(next(12)), [1, 0x7F, 0x80, 0xFE, 0xFF][next(5)]][next(4)]) }
                 stream += frame
             }
-            fuzzSession(stream.rawSpan)
+            fuzzNativeSession(stream.rawSpan)
         }
     }
 

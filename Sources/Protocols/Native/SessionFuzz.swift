@@ -1,18 +1,16 @@
 internal import BrokerCore
+internal import Bytes
+internal import NativeCodec
 internal import Wire
 
-/// The fuzz entry of the session: one connection that receives `bytes`, in two parts, and is answered with failures.
-package func fuzzSession(_ bytes: RawSpan) {
-    let session = NativeSession(Peer(address: "fuzz", isLocal: true, limits: Limits()))
-    var output = SessionOutput()
-    do throws(ProtocolError) {
-        let used = try session.receive(bytes.extracting(first: bytes.byteCount / 2), &output)
-        _ = try session.receive(bytes.extracting(droppingFirst: used), &output)
-    } catch {
-        output.clear()
+/// The fuzz entry of the session. What it says must be whole frames.
+package func fuzzNativeSession(_ bytes: RawSpan) {
+    let sent = fuzzSession(NativeSession(Peer(address: "fuzz", isLocal: true, limits: Limits())), bytes)
+    var at = 0
+    while at < sent.count {
+        guard case .frame(let header)? = try? FrameSplitter.next(in: sent.rawSpan, at: at, limit: .max), header.size > 0, header.size <= sent.count - at else {
+            preconditionFailure("what is sent are no frames")
+        }
+        at += header.size
     }
-    var requests: [(id: RequestID, request: Request)] = []
-    output.takeRequests(into: &requests)
-    for (id, _) in requests { session.complete(id, .failed(BrokerError(.unsupported, "")), &output) }
-    session.shutDown(&output)
 }
