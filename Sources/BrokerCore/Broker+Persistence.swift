@@ -320,7 +320,7 @@ extension Broker {
         do throws(LogError) {
             return try Log(
                 directory: partition.directory, number: partition.number, options: options, storage: partition.isMemory ? memoryStorage : storage, now: now)
-        } catch { throw StartError(path: partition.directory, reason: BrokerError(error).text) }
+        } catch { throw StartError(log: partition.directory, error) }
     }
 
     private func replay(_ partition: Partition, _ apply: (RawSpan) throws(ByteError) -> Void) throws(StartError) -> Int {
@@ -348,7 +348,7 @@ extension Broker {
                 } catch { throw .corruptBatch("an entry of the batch at \(batch.baseOffset) cannot be read (\(error)): written by a newer version?") }
                 at = batch.lastOffset + 1
             }
-        } catch { throw StartError(path: log.directory, reason: BrokerError(error).text) }
+        } catch { throw StartError(log: log.directory, error) }
         return count
     }
 

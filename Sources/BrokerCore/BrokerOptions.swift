@@ -57,3 +57,24 @@ package struct StartError: Error, Sendable, CustomStringConvertible {
     }
     package var description: String { "\(path): \(reason)" }
 }
+
+extension StartError {
+    /// One of the broker's own logs cannot be used. Where it is damaged and the broker could go on without it, the reason says how, and
+    /// what that costs: an operator decides whether duplicates or losses are better than a stop, not the broker.
+    init(log path: String, _ error: LogError) {
+        self.init(path: path, reason: BrokerError(error).text)
+        switch error {
+        case .damaged, .corruptBatch: break
+        default: return
+        }
+        let cost: String
+        switch path.split(separator: "/").last?.prefix(while: { $0 != "-" }) {
+        case "__cursors": cost = "every subscription begins anew with the oldest message that is kept, and messages that were set aside are lost"
+        case "__aside": cost = "messages that were set aside (old unsettled ones of queues) are lost"
+        case "__groups": cost = "groups of consumers have no committed offsets"
+        default: return
+        }
+        let quoted = "'" + path.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+        reason += "; restore it from a backup, or go on without it: mv \(quoted) \(quoted).damaged (then \(cost))"
+    }
+}

@@ -10,6 +10,7 @@ import time
 import traceback
 
 from broker import DRIVER, Skipped
+import claims_damage
 import claims_disk
 import claims_hostile
 import claims_operating
@@ -18,7 +19,7 @@ import claims_protocol
 import claims_scale
 import claims_streaming
 
-MODULES = (claims_operating, claims_disk, claims_hostile, claims_protocol, claims_orders, claims_streaming, claims_scale)
+MODULES = (claims_operating, claims_disk, claims_damage, claims_hostile, claims_protocol, claims_orders, claims_streaming, claims_scale)
 
 
 def claims(*modules):
