@@ -30,6 +30,8 @@ class Broker:
         self.flags = flags
         self.port = free_port()
         self.process = None
+        # Called in the new process before it becomes the broker.
+        self.before = None
         self.errors = self.home / "stderr"
 
     @property
@@ -41,7 +43,7 @@ class Broker:
         with open(self.errors, "ab") as errors:
             self.process = subprocess.Popen(
                 [BINARY, "serve", "--data", str(self.data), "--listen", f"native={self.server}", "--driver", DRIVER, *self.shards(), *self.flags],
-                stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=self.home)
+                stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=self.home, preexec_fn=self.before)
         timer = threading.Timer(timeout, self.process.kill)
         timer.start()
         self.ready_line = self.process.stdout.readline().decode()

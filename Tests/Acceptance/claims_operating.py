@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -78,6 +79,31 @@ def claim_sighup_reloads_and_says_what_needs_a_restart():
         broker.process.send_signal(signal.SIGHUP)
         wait_until(lambda: f"{path}:2" in broker.log() or "needletail.yaml:2" in broker.log(), 20, "the fault of the new file")
         assert broker.process.poll() is None
+
+
+def claim_a_catalog_that_cannot_be_written_stops_the_broker_with_an_error():
+    with Broker() as broker:
+        broker.terminate()
+        # A write beyond the limit that is set below is to fail, not to end the process.
+        broker.before = lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        broker.start()
+        names = [f"topic-{n:03}-{'n' * 60}" for n in range(300)]
+        for name in names[:200]:
+            broker.cli("topic", "create", name)
+        catalog = next((broker.data / "__catalog").glob("*.log"))
+        limit = broker.errors.stat().st_size + 4096
+        assert catalog.stat().st_size > limit, "the limit would hit the log of the test first"
+        broker.cli("produce", names[0], input=b"kept\n")
+        # Writes beyond it fail from now on: in the catalog all, in this topic's log none.
+        resource.prlimit(broker.process.pid, resource.RLIMIT_FSIZE, (limit, limit))
+        refused = broker.cli("topic", "create", names[200], check=False)
+        assert refused.returncode != 0, refused
+        assert broker.process.wait(timeout=20) == 1, broker.process.returncode
+        assert "__catalog" in broker.log() and "level=error" in broker.log(), broker.log()[-1000:]
+        broker.start()
+        assert len(broker.cli("topic", "list", "--json").stdout.splitlines()) >= 200
+        assert broker.cli("consume", names[0], "--format", "raw").stdout == b"kept\n"
+        return next(line for line in broker.log().splitlines() if "level=error" in line)
 
 
 def claim_figures_can_be_read():
