@@ -299,7 +299,8 @@ struct ProducerTable {
     mutating func start(_ id: Int64, _ epoch: Int16, limit: Int, forgotten: inout UInt64) throws(BrokerError) -> (id: Int64, epoch: Int16) {
         if id >= 0 {
             guard id < next else { throw BrokerError(.producerFenced, "producer \(id) was never started") }
-            let current = epochs[id] ?? epoch
+            // A newer epoch than the one remembered was given out before a restart, or before it was forgotten.
+            let current = max(epochs[id] ?? epoch, epoch)
             guard epoch == current else { throw BrokerError(.producerFenced, "epoch \(epoch) where \(current) is current") }
             if current < .max - 1 {
                 if epochs[id] == nil { note(id, limit, &forgotten) }
