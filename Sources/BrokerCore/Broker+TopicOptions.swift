@@ -1,3 +1,4 @@
+internal import Containers
 internal import SegmentLog
 
 // What topics may be told, and telling a living one.
@@ -19,7 +20,10 @@ extension Broker {
     /// Open logs learn what has changed.
     func applyOptions(of topic: Topic) {
         for partition in topic.partitions {
-            partition.log?.options = logOptions(topic)
+            guard let log = partition.log else { continue }
+            log.options = logOptions(topic)
+            // Who was promised a flush gets it, also where the log does not flush by itself any more.
+            if !partition.waits.untilFlushed.isEmpty { log.requestFlush(through: log.watermarks.end) }
             touch(partition)
         }
     }

@@ -10,7 +10,7 @@ package import SegmentLog
 /// and `shutDown`. Its facets: `+Publishing`, `+Consuming`, `+Fetching`, `+Groups`, `+Topology`, `+Operating`, `+DeadLetters`, `+Aside`,
 /// `+Dispatching`, `+Compaction`, `+Persistence`, `+GroupStore`, `+Neighbours`.
 package final class Broker {
-    package let options: Options
+    package internal(set) var options: Options
     /// Which of the process's shards it is on, and which of them has what.
     package let shard: Int
     package let map: PartitionMap

@@ -47,6 +47,22 @@ extension Broker {
     }
 }
 
+extension Broker {
+    /// Takes over what may change while it runs: all but where it is, how far messages are routed, and how groups of consumers behave.
+    /// A limit that is exceeded already only refuses what is new.
+    package func adopt(_ new: Options, now: Now) {
+        self.now = now
+        var new = new
+        new.directory = options.directory
+        new.limits.routeDepth = options.limits.routeDepth
+        new.groups = options.groups
+        options = new
+        for own in [survivors, memorySurvivors] { own.log?.options = ownOptions.survivors }
+        for topic in topics.values.sorted(by: { $0.id < $1.id }) { applyOptions(of: topic) }
+        lookAtDisk()
+    }
+}
+
 /// The broker cannot start: which path, and why.
 package struct StartError: Error, Sendable, CustomStringConvertible {
     package var path: String

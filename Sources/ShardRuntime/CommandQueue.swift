@@ -1,3 +1,4 @@
+package import BrokerCore
 import Synchronization
 
 /// What the main thread tells a shard. Control plane: a lock, and a wake of the shard's driver after.
@@ -5,6 +6,8 @@ package final class CommandQueue: Sendable {
     package enum Command: Sendable {
         /// Stop accepting and receiving, answer what is under way, flush, close; at most so many nanoseconds for the first part.
         case stop(within: UInt64)
+        /// Go on with these, as far as they may change.
+        case adopt(Broker.Options, Shard.Options)
     }
 
     private let waiting = Mutex<[Command]>([])

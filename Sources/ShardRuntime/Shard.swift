@@ -22,11 +22,11 @@ package final class Shard: DriverHandler {
         package init() {}
     }
 
-    private let options: Options
+    private var options: Options
     let driver: any Driver
     let broker: BrokerPort
     private let number: Int
-    private let server: ServerIdentity
+    private var server: ServerIdentity
     private let doorbell: Doorbell?
     /// Of all shards.
     private let connectionCount: ConnectionCount
@@ -435,6 +435,10 @@ package final class Shard: DriverHandler {
         for command in commands.take() {
             switch command {
             case .stop(let within): stop(within: within)
+            case .adopt(let brokerOptions, let own):
+                options = own
+                server = own.server.serving(on: number)
+                broker.own.adopt(brokerOptions, now: driver.now)
             }
         }
     }

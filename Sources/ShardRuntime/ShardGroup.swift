@@ -51,12 +51,7 @@ package final class ShardGroup: Sendable {
 
     package init(options: Options, log: LogWriter) throws(StartError) {
         precondition(options.shards >= 1 && options.shards <= 256, "a session's id has eight bits for its shard")
-        var options = options
-        options.shard.server.shards = Int32(options.shards)
-        options.shard.server.directory = options.broker.directory
-        options.shard.server.topics = options.broker.log
-        options.shard.server.groups = options.broker.groups
-        self.options = options
+        self.options = options.described
         self.log = log
         do throws(Errno) {
             var threads: [ShardThread] = []
@@ -90,6 +85,16 @@ package final class ShardGroup: Sendable {
         return Started(driver: opened[0].driver, addresses: opened[0].addresses, shards: threads.count, topics: opened[0].topics, wasClean: opened[0].wasClean)
     }
 
+    /// Lets the shards go on with other options, as far as those may change at run time. Sessions keep the limits that they began with.
+    package func adopt(_ fresh: Options) {
+        var fresh = fresh
+        fresh.shards = options.shards
+        fresh.broker.directory = options.broker.directory
+        fresh.broker.groups = options.broker.groups
+        let described = fresh.described
+        for thread in threads { thread.tell(.adopt(described.broker, described.shard)) }
+    }
+
     /// Stops accepting, answers what is under way, flushes and closes; waits for the end.
     package func stop(within nanoseconds: UInt64) {
         for thread in threads { thread.tell(.stop(within: nanoseconds)) }
@@ -100,4 +105,16 @@ package final class ShardGroup: Sendable {
     package var hasEnded: Bool { threads.contains { $0.hasEnded } }
     /// Whether a shard has ended because the broker failed.
     package var hasFailed: Bool { threads.contains { $0.hasFailed } }
+}
+
+extension ShardGroup.Options {
+    /// With what sessions are told of the server.
+    fileprivate var described: ShardGroup.Options {
+        var options = self
+        options.shard.server.shards = Int32(options.shards)
+        options.shard.server.directory = options.broker.directory
+        options.shard.server.topics = options.broker.log
+        options.shard.server.groups = options.broker.groups
+        return options
+    }
 }

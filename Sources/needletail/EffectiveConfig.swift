@@ -72,14 +72,20 @@ extension ServerConfig {
         var needsRestart: [String] = []
     }
 
-    static let liveKeys = ["log.level", "log.format"]
+    /// Sections and keys that a running broker takes over; in them what it does not.
+    static let live = (sections: ["topics", "queues", "limits", "log"], keys: ["disk_reserve", "spin"], except: ["limits.route_depth"])
+
+    static func isLive(_ path: String) -> Bool {
+        if live.except.contains(path) { return false }
+        return live.keys.contains(path) || live.sections.contains { path.hasPrefix($0 + ".") }
+    }
 
     func changes(from old: ServerConfig) -> Change {
         var change = Change()
         let before = Dictionary(old.effective.map { ($0.path, $0.text) }, uniquingKeysWith: { $1 })
         let after = Dictionary(effective.map { ($0.path, $0.text) }, uniquingKeysWith: { $1 })
         for path in Set(before.keys).union(after.keys).sorted() where before[path] != after[path] {
-            if ServerConfig.liveKeys.contains(path) { change.live.append(path) } else { change.needsRestart.append(path) }
+            if ServerConfig.isLive(path) { change.live.append(path) } else { change.needsRestart.append(path) }
         }
         return change
     }

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from broker import BINARY, Broker, Skipped, wait_until
+from broker import BINARY, Broker, Skipped, frame, hello, read_frame, wait_until
 
 
 def run(*arguments, input=None):
@@ -74,11 +74,55 @@ def claim_sighup_reloads_and_says_what_needs_a_restart():
         broker.start()
         path.write_text("log:\n  level: debug\ndriver: auto\nshards: 1\ntopics:\n  durability: none\n")
         broker.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: "reload" in broker.log(), 20, "a log line that says reload")
+        wait_until(lambda: "reloaded" in broker.log(), 20, "a log line that says reload")
+        line = next(line for line in broker.log().splitlines() if "reloaded" in line)
+        assert 'changed=log.level,topics.durability' in line.replace('"', "") and "needs_restart=shards" in line.replace('"', ""), line
         path.write_text("log:\n  level: nonsense\n")
         broker.process.send_signal(signal.SIGHUP)
         wait_until(lambda: f"{path}:2" in broker.log() or "needletail.yaml:2" in broker.log(), 20, "the fault of the new file")
         assert broker.process.poll() is None
+
+
+def claim_limits_and_defaults_change_while_the_broker_runs():
+    with Broker() as broker:
+        broker.terminate()
+        path = broker.home / "needletail.yaml"
+        path.write_text("topics: {retention_time: unlimited}\n")
+        broker.flags = ("--config", str(path))
+        broker.start()
+        broker.cli("topic", "create", "before")
+        broker.cli("produce", "before", input=b"x" * 5000 + b"\n")
+        open_connection = broker.connect()
+        open_connection.sendall(hello())
+        assert read_frame(open_connection)[0] == 0x02
+
+        def reload(text, count):
+            path.write_text(text)
+            broker.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: broker.log().count("reloaded") == count, 20, "the reload")
+
+        reload("topics: {max_message_size: 2 KiB, durability: each}\nlimits: {topics: 1, connections: 1, route_depth: 3}\ndisk_reserve: 1 MiB\n", 1)
+        line = next(line for line in broker.log().splitlines() if "reloaded" in line).replace('"', "")
+        assert "changed=disk_reserve,limits.connections,limits.topics,topics.durability,topics.max_message_size" in line, line
+        assert "needs_restart=limits.route_depth" in line, line
+        # The connection that is there stays; another one is too many.
+        open_connection.sendall(frame(0x03, b"", 7))
+        assert read_frame(open_connection)[:2] == (0x04, 7)
+        with broker.connect() as refused:
+            assert refused.recv(1) == b""
+        reload("topics: {max_message_size: 2 KiB}\nlimits: {topics: 1}\n", 2)
+        assert b"there are 1 topics" in broker.cli("topic", "create", "after", check=False).stderr
+        # Topics that do not say otherwise have the new default at once.
+        too_large = broker.cli("produce", "before", input=b"x" * 5000 + b"\n", check=False)
+        assert too_large.returncode != 0 and b"bytes" in too_large.stderr, too_large
+        broker.cli("produce", "before", input=b"small\n")
+        path.write_text("limits: {topics: 0}\n")
+        broker.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "reload_refused" in broker.log(), 20, "the fault")
+        reload("topics: {max_message_size: 1 MiB}\n", 3)
+        broker.cli("produce", "before", input=b"x" * 5000 + b"\n")
+        broker.cli("topic", "create", "after")
+        open_connection.close()
 
 
 def claim_a_catalog_that_cannot_be_written_stops_the_broker_with_an_error():

@@ -27,7 +27,7 @@ extension Command {
 struct ServeCommand {
     private let invocation: Invocation
     private let log: LogWriter
-    /// What the broker was started with: keys that differ from it wait for a restart.
+    /// What the broker was started with: of keys that cannot change at run time, what differs from it waits for a restart.
     private let config: ServerConfig
 
     private static let signals: [Signal] = [.terminate, .interrupt, .hangUp]
@@ -59,7 +59,7 @@ struct ServeCommand {
         let group: ShardGroup
         let started: ShardGroup.Started
         do throws(StartError) {
-            group = try ShardGroup(options: options(), log: log)
+            group = try ShardGroup(options: ServeCommand.options(config), log: log)
             started = try group.start()
         } catch {
             throw CommandFailure(.failure, "cannot start: \(error)")
@@ -70,7 +70,7 @@ struct ServeCommand {
         return withExtendedLifetime(directory) { code }
     }
 
-    private func options() -> ShardGroup.Options {
+    private static func options(_ config: ServerConfig) -> ShardGroup.Options {
         var options = ShardGroup.Options(directory: config.dataDirectory)
         options.driver = config.driver
         options.shards = config.shardCount(cores: LinuxSystem.Thread.coreCount)
@@ -98,9 +98,7 @@ struct ServeCommand {
                 ("data", .text(config.dataDirectory)), ("topics", .init(started.topics)), ("clean", .flag(started.wasClean)),
                 ("durability", .text(durability.name)),
             ])
-        if !durability.waitsForFlush {
-            log.warn("weak_durability", [("durability", .text(durability.name)), ("meaning", "acknowledged messages may be lost when the machine fails")])
-        }
+        if !durability.waitsForFlush { warnOfWeak(durability) }
         if config.listeners.contains(where: \.isRemote) {
             log.warn("anonymous_remote", [("meaning", "anybody who can reach this broker can read, write and delete everything in it")])
         }
@@ -117,7 +115,12 @@ struct ServeCommand {
             """)
     }
 
+    private func warnOfWeak(_ durability: Durability) {
+        log.warn("weak_durability", [("durability", .text(durability.name)), ("meaning", "acknowledged messages may be lost when the machine fails")])
+    }
+
     private func waitForTheEnd(of group: ShardGroup) -> ExitCode {
+        var inForce = config
         while true {
             let signal = Signal.wait(for: ServeCommand.signals, atMost: 1_000_000_000)
             if group.hasEnded {
@@ -128,7 +131,7 @@ struct ServeCommand {
             }
             log.reportSuppressed()
             switch signal {
-            case .hangUp: reload()
+            case .hangUp: reload(&inForce, group)
             case .terminate, .interrupt:
                 log.info("stopping", [("signal", .text(signal == .terminate ? "SIGTERM" : "SIGINT"))])
                 group.stop(within: ServeCommand.drainNanoseconds)
@@ -141,14 +144,17 @@ struct ServeCommand {
     }
 
     /// Takes over what can change while running; a file with faults changes nothing.
-    private func reload() {
+    private func reload(_ inForce: inout ServerConfig, _ group: ShardGroup) {
         do throws(CommandFailure) {
             let fresh = try ServerOptions.config(try ServerOptions.document(invocation), invocation)
-            let change = fresh.changes(from: config)
+            let changed = fresh.changes(from: inForce).live
+            let waiting = fresh.changes(from: config).needsRestart
             log.change(level: fresh.log.level, format: fresh.log.format)
-            log.info(
-                "reloaded",
-                [("changed", .text(change.live.joined(separator: ","))), ("needs_restart", .text(change.needsRestart.joined(separator: ",")))])
+            group.adopt(ServeCommand.options(fresh))
+            inForce = fresh
+            log.info("reloaded", [("changed", .text(changed.joined(separator: ","))), ("needs_restart", .text(waiting.joined(separator: ",")))])
+            let durability = fresh.topics.durability
+            if changed.contains("topics.durability"), !durability.waitsForFlush { warnOfWeak(durability) }
         } catch {
             log.error("reload_refused", [("reason", .text(error.message)), ("meaning", "the configuration stays as it was")])
         }
