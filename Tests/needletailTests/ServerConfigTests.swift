@@ -119,8 +119,10 @@ import Wire
     }
 
     @Test func aReloadNamesWhatNeedsARestart() throws {
-        let change = try config("log: {level: debug}\nshards: 2\ntopics: {durability: each}").changes(from: config("shards: 1"))
-        #expect(change == ServerConfig.Change(live: ["log.level", "topics.durability"], needsRestart: ["shards"]))
+        let text = "log: {level: debug}\nshards: 2\ntopics: {durability: each}\nlimits: {topics: 5, route_depth: 3}\ndisk_reserve: 1 MiB\npin: true"
+        let change = try config(text).changes(from: config("shards: 1"))
+        #expect(change.live == ["disk_reserve", "limits.topics", "log.level", "topics.durability"])
+        #expect(change.needsRestart == ["limits.route_depth", "pin", "shards"])
     }
 
     @Test(
