@@ -31,6 +31,8 @@ final class Connection {
     var unanswered = 0
     /// Whether the session left whole frames unread.
     var isHeld = false
+    /// The peer has ended while something was looked up for what it had asked.
+    var hasEnded = false
     /// Whether the driver was told to receive.
     var isReceiving = false
     /// What the broker was told last.

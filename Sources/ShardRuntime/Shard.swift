@@ -205,7 +205,13 @@ package final class Shard: DriverHandler {
         wasBusy = true
         guard let connection = connections[socket] else { return }
         switch reason {
-        case .ended: endSession(of: connection, reason: nil)
+        case .ended:
+            // Its last request is carried out all the same: a producer without acknowledgements says no more than that.
+            if connection.isHeld, connection.session.isLookingUp, connection.state == .open {
+                connection.hasEnded = true
+            } else {
+                endSession(of: connection, reason: nil)
+            }
         case .unreadable:
             // Whatever could not be read, its log is told by the mark, at the next read.
             connection.touchInFlight()
@@ -289,6 +295,7 @@ package final class Shard: DriverHandler {
             fail(connection, error)
         }
         afterSession(connection)
+        if connection.hasEnded, !connection.session.isLookingUp { endSession(of: connection, reason: nil) }
     }
 
     /// Lets the session take whole frames off the front of `input` and carries out what it asks for, while the input stands still.

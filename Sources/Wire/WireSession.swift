@@ -29,6 +29,8 @@ package protocol WireSession: AnyObject {
     /// Whether whole frames are left unread because too many requests are unanswered. When answers have ended that, `receive` is
     /// called again with what was left.
     var isHolding: Bool { get }
+    /// Whether what is held waits for a short question to the broker: it is still carried out when the peer has ended meanwhile.
+    var isLookingUp: Bool { get }
     func complete(_ id: RequestID, _ response: Response, _ output: inout SessionOutput)
     func deliver(_ delivery: Delivery, _ output: inout SessionOutput)
     func notify(_ consumer: ConsumerID, _ event: ConsumerEvent, _ output: inout SessionOutput)
@@ -40,6 +42,7 @@ package protocol WireSession: AnyObject {
 
 extension WireSession {
     package var isHolding: Bool { false }
+    package var isLookingUp: Bool { false }
 }
 
 /// Who is at the other end.

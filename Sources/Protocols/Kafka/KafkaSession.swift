@@ -23,6 +23,7 @@ package final class KafkaSession: WireSession {
     private var isClosing = false
     package private(set) var bytesWanted = 0
     package private(set) var isHolding = false
+    package var isLookingUp: Bool { !names.isComplete }
 
     package init(_ peer: Peer, _ options: KafkaProtocol.Options) { context = KafkaContext(peer: peer, options: options) }
 
