@@ -1,7 +1,8 @@
 /// Every bound of the broker, by name. Reaching one is an outcome with a counter of the same name, never an accident.
 package struct Limits: Sendable, Equatable {
     package var connections = 20_000
-    package var connectionsPerAddress = 20_000
+    /// Of one host. Below `connections`, so that no host has them all; loopback counts like any other.
+    package var connectionsPerAddress = 15_000
     /// Bytes of one frame of any protocol, head included.
     package var frameBytes = 64 << 20
     /// Bytes buffered for a session that has not said hello.

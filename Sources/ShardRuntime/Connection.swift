@@ -13,6 +13,8 @@ final class Connection {
     let socket: SocketID
     let id: SessionID
     let peer: Peer
+    /// What it is counted by.
+    let host: PeerHost?
     let session: any WireSession
     private(set) var state = State.open
     /// Bytes received that are no whole frame yet, or that the session holds back.
@@ -43,10 +45,11 @@ final class Connection {
 
     enum State { case open, draining, closing }
 
-    init(socket: SocketID, on shard: Int, peer: Peer, session: any WireSession, now: Instant) {
+    init(socket: SocketID, on shard: Int, peer: Peer, host: PeerHost?, session: any WireSession, now: Instant) {
         self.socket = socket
         id = SessionID(socket, on: shard)
         self.peer = peer
+        self.host = host
         self.session = session
         lastActive = now
     }

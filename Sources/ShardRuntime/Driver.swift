@@ -50,7 +50,7 @@ extension Driver {
 /// What happened. Called from within `poll` only; the handler may ask the driver for more at once.
 package protocol DriverHandler: AnyObject {
     /// - Parameter reached: the address that the peer has connected to.
-    func accepted(_ socket: SocketID, from peer: String, isLocal: Bool, at reached: ListenAddress, on listener: ListenerID)
+    func accepted(_ socket: SocketID, from peer: PeerAddress, at reached: ListenAddress, on listener: ListenerID)
     /// The process or the machine has no room for another connection; the listener is paused.
     func acceptFailed(_ listener: ListenerID, _ reason: String)
     /// `bytes` are valid during the call.

@@ -222,8 +222,7 @@ package final class EpollDriver: Driver {
             guard index < listeners.count, let listener = listeners[index], listener.isAccepting else { return }
             do throws(Errno) {
                 let socket = try listener.socket.accept(.nonblocking)
-                let peer = listener.peer(of: socket)
-                handler.accepted(sockets.add(socket).id, from: peer.name, isLocal: peer.isLocal, at: listener.address(of: socket), on: listener.id)
+                handler.accepted(sockets.add(socket).id, from: listener.peer(of: socket), at: listener.address(of: socket), on: listener.id)
             } catch .wouldBlock {
                 return
             } catch {

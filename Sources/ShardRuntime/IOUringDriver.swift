@@ -348,8 +348,7 @@ package final class IOUringDriver: Driver {
             Socket(descriptor: completion.result).close()
         } else {
             let socket = Socket(descriptor: completion.result)
-            let peer = listener.peer(of: socket)
-            handler.accepted(sockets.add(socket).id, from: peer.name, isLocal: peer.isLocal, at: listener.address(of: socket), on: listener.id)
+            handler.accepted(sockets.add(socket).id, from: listener.peer(of: socket), at: listener.address(of: socket), on: listener.id)
         }
         guard !listener.isAccepting else { return }
         if listener.isClosing { release(listener) } else { armAccept(listener) }

@@ -70,12 +70,7 @@ final class ListeningSocket {
     var operation: OperationID { OperationID(kind: OperationKind.accept.rawValue, generation: 0, slot: index) }
     var canAccept: Bool { wantsConnections && !isAccepting && !isClosing }
 
-    /// How a connection is called, and whether it comes from this machine.
-    func peer(of socket: Socket) -> (name: String, isLocal: Bool) {
-        if isUnix { return ("unix", true) }
-        guard let address = socket.peerAddress else { return ("unknown", false) }
-        return (address.description, address.isLoopback)
-    }
+    func peer(of socket: Socket) -> PeerAddress { PeerAddress(isUnix ? .unnamed : socket.peerAddress) }
 
     /// Where a peer has connected to.
     func address(of socket: Socket) -> ListenAddress {

@@ -22,14 +22,14 @@ package final class Shard: DriverHandler {
         package init() {}
     }
 
-    private var options: Options
+    var options: Options
     let driver: any Driver
     let broker: BrokerPort
-    private let number: Int
-    private var server: ServerIdentity
+    let number: Int
+    var server: ServerIdentity
     private let doorbell: Doorbell?
     /// Of all shards.
-    private let connectionCount: ConnectionCount
+    let connectionCount: ConnectionCount
     let protocols: [any WireProtocol]
     private let commands: CommandQueue
     let log: LogWriter
@@ -39,12 +39,12 @@ package final class Shard: DriverHandler {
     private var senders: [Connection] = []
     private var requests: [(id: RequestID, request: Request)] = []
     private var effects: [Effect] = []
-    package private(set) var counters = ShardCounters()
+    package internal(set) var counters = ShardCounters()
     package let stages: StageTimes
     private let histograms: [ShardHistograms]
     private var lastWork = Instant(rawValue: 0)
-    private var wasBusy = false
-    private var sweep = Sweep()
+    var wasBusy = false
+    var sweep = Sweep()
     var state = State.running
     /// The others know that the last session is gone.
     var hasLeft = false
@@ -175,31 +175,7 @@ package final class Shard: DriverHandler {
         return counted + shards + StageHistograms.statistics(histograms.map(\.broker)) + TickHistograms.statistics(histograms.map(\.tick))
     }
 
-    // MARK: Connections come and go
-
-    package func accepted(_ socket: SocketID, from address: String, isLocal: Bool, at reached: ListenAddress, on listener: ListenerID) {
-        wasBusy = true
-        let now = driver.now
-        guard isRunning else { return driver.close(socket) }
-        guard connectionCount.enter(limit: options.limits.connections) else {
-            counters.connectionsRefused += 1
-            log.warn("connection_refused", [("peer", .text(address)), ("limit", "connections"), ("connections", .init(options.limits.connections))])
-            return driver.close(socket)
-        }
-        let peer = Peer(address: address, isLocal: isLocal, reached: reached.endpoint, limits: options.limits, server: server)
-        let session = protocols[Int(listener.rawValue)].makeSession(peer)
-        let connection = Connection(socket: socket, on: number, peer: peer, session: session, now: now.instant)
-        connections.insert(connection)
-        counters.connectionsAccepted += 1
-        broker.open(connection.id)
-        balance(connection)
-    }
-
-    package func acceptFailed(_ listener: ListenerID, _ reason: String) {
-        counters.acceptFailures += 1
-        log.error("accept_failed", [("reason", .text(reason)), ("retry_after_ms", 1_000)])
-        sweep.resume(listener, after: driver.now.instant)
-    }
+    // MARK: Connections go (they come in Shard+Accepting)
 
     package func disconnected(_ socket: SocketID, _ reason: DisconnectReason) {
         wasBusy = true
@@ -228,7 +204,7 @@ package final class Shard: DriverHandler {
     package func closed(_ socket: SocketID) {
         guard let connection = connections[socket] else { return }
         connections.remove(connection)
-        connectionCount.leave()
+        connectionCount.leave(from: connection.host)
         counters.connectionsClosed += 1
     }
 
@@ -398,7 +374,7 @@ package final class Shard: DriverHandler {
 
     /// Above its mark a connection is given no more deliveries and its input is left in the peer's socket; below half of it both
     /// go on.
-    private func balance(_ connection: Connection) {
+    func balance(_ connection: Connection) {
         guard connection.state == .open else { return }
         let limits = options.limits
         let pending = connection.pendingBytes

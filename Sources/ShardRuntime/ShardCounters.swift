@@ -15,4 +15,8 @@ package struct ShardCounters: Sendable, Equatable {
     /// A mailbox between shards was full: what was to go stayed where it was.
     package var mailboxFull: UInt64 = 0
     package var ticks: UInt64 = 0
+
+    // How often limits were reached, by their names.
+    package var connections: UInt64 = 0
+    package var connectionsPerAddress: UInt64 = 0
 }

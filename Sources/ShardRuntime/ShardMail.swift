@@ -1,5 +1,4 @@
 import BrokerCore
-internal import Synchronization
 
 /// What one tick of a shard says to another shard.
 struct ShardMail: Sendable {
@@ -32,24 +31,6 @@ struct ShardLink: Sendable {
             doorbells.indices.filter { $0 != own }.map { ShardLink(shard: $0, leaving: boxes[own][$0], arriving: boxes[$0][own]) }
         }
     }
-}
-
-/// How many connections all shards have together, so that the limit is the process's.
-package final class ConnectionCount: Sendable {
-    private let count = Atomic<Int>(0)
-
-    package init() {}
-
-    /// False when there are `limit` already.
-    func enter(limit: Int) -> Bool {
-        guard count.add(1, ordering: .relaxed).newValue <= limit else {
-            leave()
-            return false
-        }
-        return true
-    }
-
-    func leave() { count.subtract(1, ordering: .relaxed) }
 }
 
 extension SessionID {

@@ -8,6 +8,7 @@ extension ShardCounters {
             ("accept_failures", acceptFailures), ("protocol_errors", protocolErrors), ("receives", receives), ("received_bytes", bytesReceived),
             ("sends", sends), ("sent_bytes", bytesSent), ("outbox_full", outboxFull), ("receives_paused", receivesPaused),
             ("slow_peers", slowPeers), ("mailbox_full", mailboxFull), ("ticks", ticks),
+            ("limit_connections", connections), ("limit_connections_per_address", connectionsPerAddress),
         ]
     }
 

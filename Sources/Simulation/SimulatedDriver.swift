@@ -196,7 +196,8 @@ package final class SimulatedDriver: Driver {
         let socket = SocketID(rawValue: UInt64(generations[slot]) << 32 | UInt64(slot))
         connections[slot] = SimulatedConnection(socket: socket, peer: peer)
         trace.note("accepted", slot, Int(generations[slot]))
-        handler.accepted(socket, from: "127.0.0.1:\(50_000 + slot)", isLocal: true, at: .tcp(host: "127.0.0.1", port: 40_001), on: listener)
+        let address = PeerAddress(name: "127.0.0.1:\(50_000 + slot)", isLocal: true, host: PeerHost(ipv4: 0x7f00_0001))
+        handler.accepted(socket, from: address, at: .tcp(host: "127.0.0.1", port: 40_001), on: listener)
     }
 
     private func act(_ index: Int, _ handler: any DriverHandler) {

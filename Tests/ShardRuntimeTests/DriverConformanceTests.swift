@@ -236,7 +236,7 @@ import Testing
         for reply in replies { harness.driver.send(reply.socket, memory: [reply.bytes.region]) }
         try harness.run("sent") { harness.sent.count == 1000 }
         for (number, peer) in peers.enumerated() { #expect(try peer.readExactly(4) == [UInt8]("\(1000 + number)".utf8)) }
-        for (socket, _, _, _) in harness.accepted { harness.driver.close(socket) }
+        for (socket, _, _) in harness.accepted { harness.driver.close(socket) }
         try harness.run("closed") { harness.closed.count == 1000 }
         #expect(harness.closed.values.allSatisfy { $0 == 1 })
         for peer in peers { peer.close() }
@@ -264,7 +264,7 @@ import Testing
             // A reset connection may vanish before it is accepted (round by round it does not: the listener is quick).
             try harness.run("accept \(round)") { harness.accepted.count == made }
             try harness.run("ends") { harness.accepted.allSatisfy { harness.ended[$0.socket] != nil || harness.failed[$0.socket] != nil } }
-            for (socket, _, _, _) in harness.accepted { harness.driver.close(socket) }
+            for (socket, _, _) in harness.accepted { harness.driver.close(socket) }
             try harness.run("closed") { harness.closed.count == made }
         }
         #expect(harness.closed.values.allSatisfy { $0 == 1 })

@@ -26,7 +26,7 @@ enum DriverKind: String, CaseIterable, Sendable, CustomTestStringConvertible {
 /// One driver, and everything it has said. Peers are plain sockets of the same thread.
 final class DriverHarness: DriverHandler {
     let driver: any Driver
-    var accepted: [(socket: SocketID, peer: String, isLocal: Bool, reached: ListenAddress)] = []
+    var accepted: [(socket: SocketID, peer: PeerAddress, reached: ListenAddress)] = []
     var acceptFailures: [String] = []
     var received: [SocketID: [UInt8]] = [:]
     var receivedCalls = 0
@@ -43,8 +43,8 @@ final class DriverHarness: DriverHandler {
 
     init(_ kind: DriverKind, _ options: DriverOptions = DriverOptions()) throws { driver = try kind.make(options) }
 
-    func accepted(_ socket: SocketID, from peer: String, isLocal: Bool, at reached: ListenAddress, on listener: ListenerID) {
-        accepted.append((socket, peer, isLocal, reached))
+    func accepted(_ socket: SocketID, from peer: PeerAddress, at reached: ListenAddress, on listener: ListenerID) {
+        accepted.append((socket, peer, reached))
         if startsReceiving { driver.startReceiving(socket) }
     }
 

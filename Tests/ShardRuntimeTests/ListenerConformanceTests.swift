@@ -15,8 +15,9 @@ import Testing
         #expect(port != 0)
         let address = try #require(SocketAddress(host: host, port: port))
         let (peer, _) = try harness.connect(to: address)
-        #expect(harness.accepted[0].isLocal && harness.accepted[0].reached == bound)
-        #expect(harness.accepted[0].peer == peer.localAddress?.description)
+        #expect(harness.accepted[0].peer.isLocal && harness.accepted[0].reached == bound)
+        #expect(harness.accepted[0].peer.name == peer.localAddress?.description)
+        #expect(harness.accepted[0].peer.host == SocketAddress(host: host, port: 1).flatMap(PeerHost.init))
         peer.close()
     }
 
@@ -119,7 +120,7 @@ import Testing
         let path = directory.path + "/broker.sock"
         let harness = try DriverHarness(kind)
         let (peer, socket) = try harness.connected(.unix(path: path))
-        #expect(harness.accepted[0].isLocal && harness.accepted[0].reached == .unix(path: path))
+        #expect(harness.accepted[0].peer.isLocal && harness.accepted[0].peer.host == nil && harness.accepted[0].reached == .unix(path: path))
         try peer.sendAll("hello")
         try harness.run("receive") { harness.received[socket]?.count == 5 }
         let reply = Outgoing([UInt8](repeating: 3, count: 1 << 20))

@@ -133,7 +133,7 @@ private final class Echo: DriverHandler {
         if spoilsMemory, bytes.count > 8 { box.buffer.patch(little: UInt64(0), at: 0) }
     }
 
-    func accepted(_ socket: SocketID, from peer: String, isLocal: Bool, at reached: ListenAddress, on listener: ListenerID) {
+    func accepted(_ socket: SocketID, from peer: PeerAddress, at reached: ListenAddress, on listener: ListenerID) {
         waiting[socket] = []
         driver.startReceiving(socket)
     }
