@@ -48,7 +48,10 @@ package struct LogVerification: Sendable {
                 continue
             }
             if let last = segments.last, last.next != base, !isHole(last.next, base) {
-                note(.damage, LogFiles.name(base, .log), 0, "begins at \(base), the segment before ends at \(last.next)")
+                // Behind a torn tail lie segments of which nothing was durable: opening the log drops them.
+                note(
+                    base > last.next ? weight(at: last.next) : .damage, LogFiles.name(base, .log), 0,
+                    "begins at \(base), the segment before ends at \(last.next)")
             }
             let starts = try check(base, isLast: index == bases.count - 1, storage)
             for kind in [LogFiles.Kind.index, .timeIndex] where names.contains(LogFiles.name(base, kind)) {

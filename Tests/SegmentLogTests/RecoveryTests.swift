@@ -112,6 +112,24 @@ import Testing
         #expect(bench.disk.openCount <= 2)
     }
 
+    /// Found by power cuts: later segments had reached the disk and the torn one was not durable, and that was called damage.
+    @Test(arguments: [true, false]) func verificationJudgesATornSegmentInTheMiddleByTheWatermark(_ isDurable: Bool) throws {
+        let bench = try killed(durable: isDurable ? 60 : 3, more: isDurable ? 0 : 57, segmentBytes: 1_000)
+        let bases = try bench.disk.list(directory).compactMap { LogFiles.parse($0.name) }.filter { $0.kind == .log }.map(\.base)
+        #expect(bases.count > 3)
+        let torn = segment(bases[2].rawValue)
+        try bench.disk.put(Array(try bench.disk.content(torn).prefix(100)), torn)
+        let report = try LogVerification(directory: directory, storage: bench.disk)
+        #expect(report.isSound == !isDurable, "\(report.findings)")
+        if isDurable {
+            #expect(throws: LogError.self) { try bench.reopen() }
+            return
+        }
+        try bench.reopen()
+        #expect(bench.log.recovery.truncatedAt == bench.log.watermarks.end)
+        #expect(bench.log.watermarks.end < bases[3])
+    }
+
     @Test func withoutACheckpointEverythingIsScanned() throws {
         let bench = try killed(durable: 60, more: 0, segmentBytes: 1_000)
         try bench.disk.remove(directory + "/checkpoint")
