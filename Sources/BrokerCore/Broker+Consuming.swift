@@ -186,6 +186,7 @@ extension Broker {
         // that is still on its way would be settled by the accept of a later one.
         let isCumulative = consumer.form == .batches && !lane.subscription.isShared && settle.outcome == .accept
         let first = isCumulative ? min(settle.first, lane.cursor.floor) : settle.first
+        var moved: [Move] = []
         switch settle.outcome {
         case .accept:
             let count = lane.cursor.settle(first, settle.last, by: consumer.number)
@@ -197,13 +198,13 @@ extension Broker {
                 first, settle.last, by: consumer.number, counted: settle.outcome == .requeue, limit: deliveryLimit(lane.subscription))
             guard returned.count > 0 else { throw notInFlight(settle) }
             consumer.unsettled -= returned.count
-            cameBack(lane, returned, .deliveryLimit)
+            moved = cameBack(lane, returned, .deliveryLimit)
             makeReady(lane)
         case .reject:
             let returned = lane.cursor.reject(first, settle.last, by: consumer.number)
             guard returned.count > 0 else { throw notInFlight(settle) }
             consumer.unsettled -= returned.count
-            cameBack(lane, returned, .rejected)
+            moved = cameBack(lane, returned, .rejected)
         }
         changed(lane)
         if lane.isStalled {
@@ -213,7 +214,11 @@ extension Broker {
         becameEligible(consumer)
         guard settle.confirm else { return }
         if lane.subscription.isPersistent {
-            confirmations.append(Confirmation(lane: lane, session: session.id, request: id))
+            let confirmation = Confirmation(lane: lane, session: session.id, request: id)
+            // What is given up is settled once it is durable where it goes: before that a crash would bring it back.
+            if moved.isEmpty { return confirmations.append(confirmation) }
+            let waiting = MoveConfirmation(confirmation, moved)
+            for move in moved { move.confirmation = waiting }
         } else {
             respond(session.id, id, .done)
         }
@@ -259,13 +264,14 @@ extension Broker {
     }
 
     /// Deliveries came back: some to be delivered again, some to be moved away.
-    private func cameBack(_ lane: Lane, _ returned: Cursor.Returned, _ reason: DeathReason) {
-        guard returned.count > 0 else { return }
+    @discardableResult
+    private func cameBack(_ lane: Lane, _ returned: Cursor.Returned, _ reason: DeathReason) -> [Move] {
+        guard returned.count > 0 else { return [] }
         counters.requeued &+= UInt64(returned.requeued)
         changed(lane)
-        for range in returned.exhausted {
-            moves.append(Move(lane: lane, first: Offset(range.lowerBound), last: Offset(range.upperBound), kind: .deadLetter(reason)))
-        }
+        let moved = returned.exhausted.map { Move(lane: lane, first: Offset($0.lowerBound), last: Offset($0.upperBound), kind: .deadLetter(reason)) }
+        for move in moved { moves.append(move) }
+        return moved
     }
 
     /// The lane's cursor is to be written.

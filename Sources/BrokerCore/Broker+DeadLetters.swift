@@ -18,6 +18,7 @@ final class Move {
     var first: Offset
     let last: Offset
     let kind: Kind
+    var confirmation: MoveConfirmation?
 
     enum Kind {
         case deadLetter(DeathReason)
@@ -29,6 +30,18 @@ final class Move {
         self.first = first
         self.last = last
         self.kind = kind
+    }
+}
+
+/// Who rejected records waits until all of them are durable where they went, and settled here.
+final class MoveConfirmation {
+    let confirmation: Broker.Confirmation
+    /// Records still to come; 0 when it was answered.
+    var remaining: Int64
+
+    init(_ confirmation: Broker.Confirmation, _ moves: [Move]) {
+        self.confirmation = confirmation
+        remaining = moves.reduce(0) { $0 + ($1.last - $1.first + 1) }
     }
 }
 
@@ -296,6 +309,7 @@ extension Broker {
         guard failure == nil else {
             counters.movesFailed &+= 1
             if case .redrive = record.move.kind { return giveBack(record.move, record.first, record.last) }
+            failConfirmation(of: record.move)
             return retry(Move(lane: record.move.lane, first: record.first, last: record.last, kind: record.move.kind))
         }
         let count = record.last - record.first + 1
@@ -331,6 +345,11 @@ extension Broker {
     }
 
     private func progress(_ move: Move, _ count: Int64) {
+        if let waiting = move.confirmation, waiting.remaining > 0 {
+            waiting.remaining -= count
+            // Durable there; the cursor that says so is written for whoever waits.
+            if waiting.remaining == 0 { confirmations.append(waiting.confirmation) }
+        }
         guard case .redrive(let job) = move.kind else { return }
         job.remaining -= count
         if job.remaining == 0 { respond(job.session, job.request, .count(job.moved)) }
@@ -339,8 +358,17 @@ extension Broker {
     /// Tries again later; meanwhile the records stay in flight with the broker.
     func retry(_ move: Move) {
         if case .redrive = move.kind { return giveBack(move, move.first, move.last) }
+        failConfirmation(of: move)
         counters.movesFailed &+= 1
         later(.move(move), milliseconds: options.moveRetryMilliseconds)
+    }
+
+    /// The move goes on, but nobody knows for how long.
+    private func failConfirmation(of move: Move) {
+        guard let waiting = move.confirmation, waiting.remaining > 0 else { return }
+        waiting.remaining = 0
+        let failure = BrokerError(.storageFailed, "the dead letter cannot be stored at present; until it is, the message is neither settled nor delivered")
+        respond(waiting.confirmation.session, waiting.confirmation.request, .failed(failure))
     }
 
     // MARK: The way back

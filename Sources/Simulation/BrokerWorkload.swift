@@ -297,7 +297,7 @@ package final class BrokerWorkload {
         for case .respond(_, let answered, .failed) in effects where answered == id { failedSettle = true }
         guard !failedSettle, !disk.isDown else { return }
         oracle.settled(message, outcome.1)
-        if confirm, outcome.1 == .accepted { confirms[id] = message }
+        if confirm, outcome.1 == .accepted || outcome.1 == .rejected { confirms[id] = message }
     }
 
     // MARK: Time, and what comes out

@@ -98,6 +98,28 @@ struct BrokerFailureTests {
         return outcome
     }
 
+    /// Found by kill -9: the confirmation came with the cursor that had the message on its way, and a crash brought it back.
+    @Test func aRejectionIsConfirmedWhenTheLetterIsStoredAndSettledForGood() throws {
+        let harness = try Harness()
+        let topic = try harness.create("q", .queue(SubscriptionOptions(deadLetterTopic: "dead")))
+        _ = try harness.create("dead", .queue())
+        harness.subscribe("q", "queue")
+        harness.publish(topic, count: 3)
+        let delivery = try #require(harness.taken().first?.delivery)
+        let id = harness.settle(delivery, .reject, confirm: true)
+        for _ in 0..<200 where harness.responses[id] == nil {
+            harness.tick()
+            harness.completeStorage()
+        }
+        guard case .done? = harness.responses[id] else {
+            Issue.record("the rejection is confirmed")
+            return
+        }
+        try harness.restart(clean: false)
+        #expect(Self.read(harness, "q", "queue", consumer: 2).isEmpty)
+        #expect(Self.read(harness, "dead", "queue", consumer: 3) == ["m0", "m1", "m2"])
+    }
+
     static func read(_ harness: Harness, _ topic: String, _ name: String, consumer: UInt32) -> Set<String> {
         harness.deliveries = []
         harness.subscribe(topic, name, name.isEmpty ? .exclusive : .shared, consumer: consumer, credit: 100_000)
