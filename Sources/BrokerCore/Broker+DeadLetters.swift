@@ -249,7 +249,12 @@ extension Broker {
         let partition = try choosePartition(target, index, .message(message), input.bytes)
         let log = try openLog(partition)
         let result: AppendResult
-        do throws(LogError) { result = try log.append(MessageParts(message), input: input.bytes, now: now) } catch { throw BrokerError(error) }
+        do throws(LogError) {
+            result = try log.append(MessageParts(message), input: input.bytes, now: now)
+        } catch {
+            if log.fault != nil { touch(partition) }
+            throw BrokerError(error)
+        }
         let waiter = Waiter(needed: result.baseOffset + 1, kind: .moved(MovedRecord(move: move, first: first, last: last)))
         wait(partition, log, waiter, partition.isMemory ? .none : .group)
     }

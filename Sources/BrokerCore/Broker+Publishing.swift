@@ -69,7 +69,11 @@ extension Broker {
                 bytes = (message.payload?.count ?? 0) &+ (message.key?.count ?? 0)
                 result = try log.append(MessageParts(message), input: input, now: now)
             }
-        } catch { throw BrokerError(error) }
+        } catch {
+            // Nobody may be waiting for it, and still its failure has to be told.
+            if log.fault != nil { touch(partition) }
+            throw BrokerError(error)
+        }
         touch(partition)
         if result.isDuplicate {
             counters.duplicates &+= 1

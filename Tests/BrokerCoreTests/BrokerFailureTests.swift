@@ -120,6 +120,26 @@ struct BrokerFailureTests {
         #expect(Self.read(harness, "dead", "queue", consumer: 3) == ["m0", "m1", "m2"])
     }
 
+    /// Found by read errors of a real disk: the publisher was told, the operator was not.
+    @Test func aLogThatFailsWhileItTakesAMessageSaysSo() throws {
+        func live(failingAt step: Int) throws -> (operations: Int, code: BrokerError.Code?, failed: Double?) {
+            let memory = MemoryStorage(isVolatile: false)
+            let failing = FailingStorage(memory, .ioError, at: step)
+            let harness = try Harness(storage: memory, failing: failing)
+            let topic = try harness.create("t")
+            harness.publish(topic, count: 1)
+            let before = failing.operations
+            // More than is staged: it is written at once.
+            let id = harness.publish(topic, String(repeating: "x", count: 100_000))
+            harness.settleDown()
+            return (before, harness.errorCode(harness.responses[id]), harness.statistic("logs_failed_total"))
+        }
+        let healthy = try live(failingAt: .max)
+        #expect(healthy.code == nil && healthy.failed == 0)
+        let failed = try live(failingAt: healthy.operations + 1)
+        #expect(failed.code == .storageFailed && failed.failed == 1)
+    }
+
     static func read(_ harness: Harness, _ topic: String, _ name: String, consumer: UInt32) -> Set<String> {
         harness.deliveries = []
         harness.subscribe(topic, name, name.isEmpty ? .exclusive : .shared, consumer: consumer, credit: 100_000)
