@@ -30,6 +30,7 @@ class Broker:
         self.flags = flags
         self.port = free_port()
         self.process = None
+        self.driver = DRIVER
         # Called in the new process before it becomes the broker.
         self.before = None
         self.errors = self.home / "stderr"
@@ -38,12 +39,16 @@ class Broker:
     def server(self):
         return f"127.0.0.1:{self.port}"
 
-    def start(self, timeout=60):
+    def launch(self):
+        """Starts the process, and does not wait until it is ready."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("NEEDLETAIL_")}
         with open(self.errors, "ab") as errors:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--data", str(self.data), "--listen", f"native={self.server}", "--driver", DRIVER, *self.shards(), *self.flags],
+                [BINARY, "serve", "--data", str(self.data), "--listen", f"native={self.server}", "--driver", self.driver, *self.shards(), *self.flags],
                 stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=self.home, preexec_fn=self.before)
+
+    def start(self, timeout=60):
+        self.launch()
         timer = threading.Timer(timeout, self.process.kill)
         timer.start()
         self.ready_line = self.process.stdout.readline().decode()

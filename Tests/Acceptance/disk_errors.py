@@ -1,0 +1,365 @@
+"""Errors of a real disk below a real file system (T4 of docs/reliability.md): the n-th read, write or flush that the broker causes is
+answered EIO, once or with all that follow; the disk is slow, or full. A script of publishes, deliveries and settlements runs meanwhile.
+
+After an error: a log that failed acknowledges nothing more, says so in a line and a counter; the others go on where the file system lets
+them; a restart without a power cut shows nothing that is not on the disk (an image of what a power cut would leave at that moment has
+to have it too); what was acknowledged is there.
+
+    disk_errors.py                                   40 s: cases spread over the script
+    NEEDLETAIL_ERRORS=all disk_errors.py             every n of reads, writes and flushes, once and on, on ext4 and XFS
+    NEEDLETAIL_ERRORS=ext4:write:once:17 disk_errors.py      one case"""
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+
+import native
+from broker import Skipped, wait_until
+from disk_script import QUEUE, SCRIPT, STEPS, Script, has_line, make_base, target_of
+from fault_check import Broken, judge, verify
+from fault_load import DEAD
+from power import in_children
+from recorded_disk import MountedImage, PowerCuts, RecordedDisk, Trace, chance_of, die_with_parent, folder, need_a_recorded_disk, own_mounts
+
+CHOSEN = os.environ.get("NEEDLETAIL_ERRORS", "")
+SECONDS = float(os.environ.get("NEEDLETAIL_ERRORS_SECONDS", 40))
+WORKERS = int(os.environ.get("NEEDLETAIL_POWER_WORKERS", 2))
+
+
+class Case:
+    """One error, and what the broker makes of it."""
+
+    def __init__(self, kind, what, how, number):
+        self.kind, self.what, self.how, self.number = kind, what, how, number
+        self.driver = ("io_uring", "epoll")[number % 2]
+
+    def __str__(self):
+        return f"{self.kind}:{self.what}:{self.how}:{self.number}"
+
+    def try_it(self, base, home):
+        told, home = base.told.copy(), home / f"case-{os.getpid()}"
+        with RecordedDisk(home, self.kind, base.image) as disk:
+            target = target_of(disk.path / "data", self.driver)
+            try:
+                self.stage(disk, target, told, base, home)
+            except Exception as error:
+                raise Broken(f"{self} on {self.driver}: {error}\n{target.log()[-4000:]}") from error
+            finally:
+                target.remove()
+        shutil.rmtree(home)
+
+    def arm(self, disk):
+        if self.number:
+            disk.tell(f"fail {self.what} {self.number} {self.how}")
+
+    def stage(self, disk, target, told, base, home):
+        script = base.script(target, told)
+        # Reads are those of the start and of what was not read since; the others begin there, too.
+        self.arm(disk)
+        if started(target):
+            script.run(STEPS, reads=self.what == "read")
+            try:
+                self.judge_running(disk, target, script)
+            except (ConnectionError, FileNotFoundError, native.Refused):
+                # It was just about to end.
+                wait_until(lambda: target.process.poll() is not None, 20, "the process has ended")
+                self.judge_running(disk, target, script)
+            script.close()
+            if target.process.poll() is None:
+                target.kill()
+        disk.tell("clear")
+        if not disk.is_alive():
+            # The file system has given up: whoever runs it mounts it again.
+            disk.unmount()
+            disk.mount()
+        self.judge_restart(disk, target, script, told, base, home)
+
+    def judge_running(self, disk, target, script):
+        log = target.log()
+        if target.process.poll() is not None:
+            assert target.process.returncode == 1, f"it ended with {target.process.returncode}"
+            assert "event=log_failed" in log, "it ended without saying why"
+            return
+        for name in script.failed:
+            assert has_line(log, name), f"'{name}' failed without a line in the log: {script.refusals}"
+        figures = {each["name"]: each["value"] for each in figures_of(target)}
+        lines = log.count("event=log_failed") + log.count("event=log_refused")
+        assert not lines or figures["needletail_logs_failed_total"] >= 1, "the counter does not know of the failure"
+        if disk.is_alive():
+            for log_name in (*SCRIPT, QUEUE):
+                if script.client is None:
+                    script.attach()
+                is_refused = not script.publish(log_name, 1)
+                assert not is_refused or has_line(target.log(), log_name), f"'{log_name}' refuses publishes although nothing happened to it: {script.refusals[-1]}"
+
+    def judge_restart(self, disk, target, script, told, base, home):
+        target.start()
+        first = self.judge_content(target, script, told)
+        # What this process shows is on the disk: it would survive a power cut right now.
+        trace = Trace(disk.trace)
+        image = home / "image"
+        cutter = PowerCuts(trace, base.image, home, self.kind)
+        cutter.image(len(trace.events), Nothing(), image)
+        cutter.close()
+        target.kill()
+        verify(disk.path / "data")
+        with MountedImage(image, self.kind) as path:
+            other = target_of(path / "data", self.driver)
+            try:
+                other.start()
+                second = judge(other, told)
+                for log in (*SCRIPT, DEAD):
+                    if second[0][log] < first[0][log]:
+                        raise Broken(f"a restart showed {first[0][log]} records of '{log}', of which {second[0][log]} are on the disk")
+                risen = second[1] - first[1]
+                if risen - {one for one in risen if one in told.trying["accept"]}:
+                    raise Broken(f"messages that a restart did not have: {sorted(risen)}")
+            except Exception as error:
+                raise Broken(f"after a power cut behind it: {error}\n{other.log()[-2000:]}") from error
+            finally:
+                other.remove()
+        image.unlink()
+
+    def judge_content(self, target, script, told):
+        found = judge(target, told)
+        for log in SCRIPT:
+            most = script.sent.get(log, 0) + script.unknown.get(log, 0)
+            if found[0][log] > most:
+                raise Broken(f"'{log}' has {found[0][log]} records, of which {most} were published and not refused")
+        return found
+
+
+class Nothing:
+    """Instead of chance: of what was not flushed nothing stays."""
+
+    def choice(self, among):
+        return "none" if "none" in among else among[0]
+
+    def random(self):
+        return 1.0
+
+
+def started(target):
+    """Whether it starts; it must do so, or end with an error that says why."""
+    target.launch()
+    line = target.process.stdout.readline()
+    if line:
+        return True
+    code = target.process.wait(60)
+    assert code == 1, f"the start ended with {code}"
+    last = target.log().strip().splitlines()[-1]
+    assert "cannot" in last or "event=" in last or "error" in last.lower(), f"no clear reason: {last}"
+    return False
+
+
+def figures_of(target):
+    with target.client() as client:
+        reader = client.call(native.STATISTICS, b"", native.FIGURES)
+        return reader.list(lambda r: {"value": r.take("d"), "name": r.text()})
+
+
+# Slow, and full
+
+
+def try_slow(base, home, kind, what, least, most):
+    """Everything is answered in the end, and nothing fails."""
+    told, home = base.told.copy(), home / f"case-{os.getpid()}"
+    with RecordedDisk(home, kind, base.image) as disk:
+        target = target_of(disk.path / "data", "io_uring")
+        try:
+            target.start()
+            script = base.script(target, told)
+            disk.tell(f"delay {what} {least} {most}")
+            assert script.run(STEPS // 2) == STEPS // 2 and not script.failed, f"a slow disk is no broken one: {script.refusals}"
+            script.close()
+            target.kill()
+            target.start()
+            judge(target, told)
+        except Exception as error:
+            raise Broken(f"{kind} with {what}s that take {most} us: {error}\n{target.log()[-3000:]}") from error
+        finally:
+            target.remove()
+    shutil.rmtree(home)
+
+
+def try_stalled(base, home, kind, seconds):
+    """While a flush takes long, nothing is acknowledged by it, and who needs no disk is served."""
+    told, home = base.told.copy(), home / f"case-{os.getpid()}"
+    with RecordedDisk(home, kind, base.image) as disk:
+        target = target_of(disk.path / "data", "io_uring")
+        try:
+            target.start()
+            script = base.script(target, told)
+            assert script.run(8) == 8
+            disk.tell(f"stall flush 1 {int(seconds * 1e6)}")
+            answered = []
+
+            def publish():
+                script.publish("g", 1)
+                answered.append("publish")
+
+            flushes = disk.counts()["flushes"]
+            publisher = threading.Thread(target=publish)
+            publisher.start()
+            wait_until(lambda: disk.counts()["flushes"] > flushes, 20, "a flush is under way")
+            with target.client() as other:
+                other.call(native.PING, b"", native.PONG).end()
+                answered.append("ping")
+                answered.append("list" if other.topics(native.LIST_TOPICS) else "nothing")
+            publisher.join(seconds + 60)
+            assert answered == ["ping", "list", "publish"], f"answered in the order {answered}"
+            script.close()
+            target.kill()
+            target.start()
+            judge(target, told)
+        except Exception as error:
+            raise Broken(f"{kind} with a flush that takes {seconds} s: {error}\n{target.log()[-3000:]}") from error
+        finally:
+            target.remove()
+    shutil.rmtree(home)
+
+
+def try_full(base, home, kind, kibibytes):
+    """The disk is full to so many KiB, whatever the reserve says: what is acknowledged is there, and it goes on when there is room."""
+    told, home = base.told.copy(), home / f"case-{os.getpid()}"
+    with RecordedDisk(home, kind, base.image) as disk:
+        target = target_of(disk.path / "data", "epoll")
+        try:
+            # Without the reserve, which refuses publishes before anything fails.
+            with open(target.home / "config.yaml", "a") as config:
+                config.write("disk_reserve: 1 KiB\n")
+            target.start()
+            script = base.script(target, told)
+            ballast, space = disk.path / "ballast", os.statvfs(disk.path)
+            with open(ballast, "wb") as file:
+                fill(file, space.f_bavail * space.f_frsize - (kibibytes << 10))
+            for _ in range(8):
+                if script.run(STEPS) < STEPS:
+                    break
+            script.close()
+            if target.process.poll() is None:
+                target.kill()
+            ballast.unlink()
+            target.start()
+            found = judge(target, told)
+            script = Script(target, told, {log: found[0][log] for log in SCRIPT}, base.topics)
+            script.attach()
+            assert all(script.publish(log, 1) for log in SCRIPT), f"there is room, and publishes are refused: {script.refusals}"
+            script.close()
+            target.kill()
+            verify(disk.path / "data")
+        except Exception as error:
+            raise Broken(f"{kind} with {kibibytes} KiB left: {error}\n{target.log()[-3000:]}") from error
+        finally:
+            target.remove()
+    shutil.rmtree(home)
+
+
+def fill(file, size):
+    """As much as fits, where the file system has told of too much room."""
+    while size > 0:
+        try:
+            return os.posix_fallocate(file.fileno(), 0, size)
+        except OSError:
+            size -= 64 << 10
+
+
+# Which cases there are
+
+
+def count_operations(kind, base, home):
+    """How many reads, writes and flushes a run without errors causes."""
+    told, home = base.told.copy(), home / f"count-{kind}"
+    with RecordedDisk(home, kind, base.image) as disk:
+        target = target_of(disk.path / "data", "io_uring")
+        try:
+            before = disk.counts()
+            target.start()
+            script = base.script(target, told)
+            script.run(STEPS, reads=True)
+            script.close()
+            target.kill()
+            after = disk.counts()
+        finally:
+            target.remove()
+    shutil.rmtree(home)
+    return {what: after[what + suffix] - before[what + suffix] for what, suffix in (("read", "s"), ("write", "s"), ("flush", "es"))}
+
+
+def cases_of(kind, counts):
+    return [Case(kind, what, how, number) for what in ("write", "flush", "read") for how in ("once", "on") for number in range(1, counts[what] + 1)]
+
+
+def others_of(base, home, kind):
+    """Slow and full disks, short in CI and as long as it takes where all is asked for."""
+    times = ((10_000, 10_000),) if CHOSEN != "all" else ((10_000, 10_000), (100_000, 300_000))
+    for what in ("read", "write", "flush"):
+        for least, most in times:
+            yield f"{kind}: {what}s take {most // 1000} ms", lambda what=what, least=least, most=most: try_slow(base, home, kind, what, least, most)
+    for seconds in (1,) if CHOSEN != "all" else (1, 10, 45):
+        yield f"{kind}: a flush takes {seconds} s", lambda seconds=seconds: try_stalled(base, home, kind, seconds)
+    for kibibytes in (0, 64) if CHOSEN != "all" else (0, 4, 16, 64, 256, 1024):
+        yield f"{kind}: {kibibytes} KiB left", lambda kibibytes=kibibytes: try_full(base, home, kind, kibibytes)
+
+
+def run_cases(cases, prepared, home, deadline):
+    """All of them, by several processes; answers how many passed."""
+
+    def work(worker):
+        passed, failures = 0, []
+        for case in cases[worker::WORKERS]:
+            if time.monotonic() > deadline or len(failures) >= 10:
+                break
+            try:
+                case.try_it(prepared[case.kind], home) if isinstance(case, Case) else case[1]()
+                passed += 1
+            except Exception as error:
+                failures.append(str(error))
+                print(f"FAILED disk error {error if isinstance(error, Broken) else traceback.format_exc()}", flush=True)
+        return passed, len(failures)
+
+    return in_children(work, WORKERS)
+
+
+def main():
+    began, home, prepared = time.monotonic(), folder("errors"), {}
+    passed = failed = 0
+    if os.geteuid() == 0:
+        own_mounts()
+    try:
+        for kind in ("ext4", "xfs"):
+            try:
+                need_a_recorded_disk(kind)
+            except Skipped as reason:
+                print(f"skip  disk errors on {kind}: {reason}", flush=True)
+                continue
+            prepared[kind] = make_base(kind, home)
+        if ":" in CHOSEN:
+            kind, what, how, number = CHOSEN.split(":")
+            cases = [Case(kind, what, how, int(number))]
+        else:
+            cases, told = [], []
+            for kind in prepared:
+                counts = count_operations(kind, prepared[kind], home)
+                every = cases_of(kind, counts)
+                if CHOSEN != "all":
+                    chance = chance_of("cases", os.environ.get("NEEDLETAIL_ERRORS_SEED", time.time_ns()))
+                    every = chance.sample(every, min(len(every), 60 if kind == "ext4" else 12))
+                cases += every
+                told.append(f"{kind}: {counts['read']} reads, {counts['write']} writes, {counts['flush']} flushes")
+            others = [each for kind in list(prepared)[: None if CHOSEN == "all" else 1] for each in others_of(prepared[kind], home, kind)]
+            print(f"      the script: {'; '.join(told)}; {len(cases)} cases and {len(others)} of slow and full disks", flush=True)
+            cases = others + cases
+        passed, failed = run_cases(cases, prepared, home, float("inf") if CHOSEN else began + SECONDS)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    if prepared:
+        print(f"{'FAILED' if failed else 'ok   '} disk errors: {passed} cases as promised, {failed} not; {time.monotonic() - began:.0f} s")
+        print(f"{passed} passed, {failed} failed")
+    return 1 if failed or (prepared and not passed) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
