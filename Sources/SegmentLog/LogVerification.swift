@@ -98,14 +98,18 @@ package struct LogVerification: Sendable {
         var segment = Segment(name: name, first: base, next: base)
         var starts: [Offset: (position: Int, latest: Timestamp)] = [:]
         segment.fileBytes = inspector.fileBytes
+        // Opening the log cuts at the first batch above the watermark that is none: what is read behind it says nothing.
+        var isCut = false
         while let batch = try inspector.next() {
             let header = batch.header
-            if !batch.isIntact {
-                note(weight(at: segment.next), name, batch.position, "the checksum of the batch at offset \(header.baseOffset) does not hold")
-            }
+            var faults: [String] = []
+            if !batch.isIntact { faults.append("the checksum of the batch at offset \(header.baseOffset) does not hold") }
             if header.baseOffset != segment.next, !isHole(segment.next, header.baseOffset) {
-                note(weight(at: segment.next), name, batch.position, "base offset \(header.baseOffset) where \(segment.next) follows")
+                faults.append("base offset \(header.baseOffset) where \(segment.next) follows")
             }
+            for fault in faults { note(weight(at: segment.next), name, batch.position, fault) }
+            isCut = !faults.isEmpty && weight(at: segment.next) == .note
+            if isCut { break }
             if let (_, isComplete) = batch.records(), !isComplete {
                 note(.note, name, batch.position, "the records of the batch at offset \(header.baseOffset) cannot all be read")
             }
@@ -115,7 +119,7 @@ package struct LogVerification: Sendable {
             segment.bytes = batch.position + header.totalByteCount
             starts[header.lastOffset] = (batch.position, header.maxTimestamp)
         }
-        if let fault = inspector.end.fault {
+        if !isCut, let fault = inspector.end.fault {
             let isTorn = isLast && weight(at: segment.next) == .note
             note(weight(at: segment.next), name, inspector.end.position, isTorn ? "torn tail: \(fault)" : "no batch: \(fault)")
         }

@@ -130,6 +130,20 @@ import Testing
         #expect(bench.log.watermarks.end < bases[3])
     }
 
+    /// Found by a power cut: of a torn batch the sector with the base offset was missing, and what seemed to follow lay below the watermark.
+    @Test func verificationBelievesNothingBehindTheFirstBatchThatIsTorn() throws {
+        let bench = try killed(durable: 3, more: 2)
+        var whole = try bench.disk.content(segment())
+        let start = try boundaries(whole)[3]
+        whole.replaceSubrange(start..<start + 8, with: repeatElement(0, count: 8))
+        let disk = try bench.disk.copy(directory)
+        try disk.put(whole, segment())
+        let report = try LogVerification(directory: directory, storage: disk)
+        #expect(report.isSound, "\(report.findings)")
+        #expect(report.segments.last?.next == Offset(3))
+        #expect(try open(disk).log.recovery.truncatedAt == Offset(3))
+    }
+
     @Test func withoutACheckpointEverythingIsScanned() throws {
         let bench = try killed(durable: 60, more: 0, segmentBytes: 1_000)
         try bench.disk.remove(directory + "/checkpoint")
