@@ -1,14 +1,18 @@
 """Apache Kafka's own tools, which are the Java client that most users have. Skipped where they are not (NEEDLETAIL_KAFKA names them)."""
+import atexit
+import functools
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 from broker import Skipped, wait_until
-from kafka_broker import CLIENTS, TOOLS, consumer, create, folder, kafka, only_needletail, produce, producer, read, unique
+from kafka_broker import TOOLS, consumer, create, folder, kafka, only_needletail, produce, producer, read, unique
 from confluent_kafka import TopicPartition
 
 
@@ -19,11 +23,19 @@ def java(broker, tool, *arguments, input=None, check=True, timeout=120):
     return result
 
 
+@functools.cache
 def quick():
-    """An environment in which a tool that lives for a second does not spend two on starting: no second compiler, classes kept."""
-    archive = CLIENTS / "kafka.jsa"
-    kept = f"-XX:SharedArchiveFile={archive} -Xshare:auto" if archive.exists() else f"-XX:ArchiveClassesAtExit={archive}" if CLIENTS.exists() else ""
-    return {**os.environ, "JDK_JAVA_OPTIONS": f"-XX:TieredStopAtLevel=1 {kept}"}
+    """An environment in which a tool that lives for a second does not spend two on starting: no second compiler, and the classes of a first start kept.
+
+    The archive lives as long as this run: it holds the times of the very jars that it was made from, and it may not be read while it is written.
+    What the machine itself has to say goes to standard error: standard output is the tool's.
+    """
+    kept = pathlib.Path(tempfile.mkdtemp(prefix="kafka-classes-"))
+    atexit.register(shutil.rmtree, kept, ignore_errors=True)
+    archive = kept / "kafka.jsa"
+    options = "-XX:TieredStopAtLevel=1 -Xlog:disable -Xlog:all=error:stderr"
+    subprocess.run([str(TOOLS), "topics", "--version"], env={**os.environ, "JDK_JAVA_OPTIONS": f"{options} -XX:ArchiveClassesAtExit={archive}"}, capture_output=True, timeout=120)
+    return {**os.environ, "JDK_JAVA_OPTIONS": f"{options} -XX:SharedArchiveFile={archive} -Xshare:auto" if archive.exists() else options}
 
 
 def command(broker, tool):
