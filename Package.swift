@@ -63,7 +63,8 @@ let package = Package(
         // machine
         shim("CUring", links: [":liburing.a"]),
         shim("CLinux"),
-        module("LinuxSystem", ["CLinux", "Bytes"]),
+        shim("CLane"),
+        module("LinuxSystem", ["CLinux", "CLane", "Bytes"]),
         module("RingBuffers"),
         module("IOUring", ["CUring", "LinuxSystem", "Bytes"]),
         module(

@@ -16,6 +16,8 @@ extension Limits {
         size("frame_size", &frameBytes, least: .kibibytes(64), most: .gibibytes(1))
         size("handshake_size", &handshakeBytes, least: .kibibytes(1), most: .mebibytes(16))
         time("handshake_timeout", &handshakeMilliseconds)
+        count("lanes", &lanes, most: 10_000)
+        size("lane_size", &laneBytes, least: .kibibytes(64), most: .mebibytes(64))
         size("outbox_size", &outboxBytes, least: .kibibytes(64), most: .gibibytes(4))
         time("write_timeout", &writeMilliseconds)
         count("unanswered_requests", &unansweredRequests, most: 100_000_000)

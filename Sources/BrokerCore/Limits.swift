@@ -8,6 +8,10 @@ package struct Limits: Sendable, Equatable {
     /// Bytes buffered for a session that has not said hello.
     package var handshakeBytes = 64 << 10
     package var handshakeMilliseconds = 10_000
+    /// Connections of one shard that go on through shared memory.
+    package var lanes = 64
+    /// Of one ring of a lane; it has two.
+    package var laneBytes = 8 << 20
     /// Above it no more deliveries are given to a session until it has read.
     package var outboxBytes = 8 << 20
     /// A peer that takes nothing for so long while bytes wait for it is disconnected.

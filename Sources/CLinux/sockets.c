@@ -45,6 +45,29 @@ int64_t sys_send_message(int fd, const void *message, int more) {
     return RESULT(sendmsg(fd, message, MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0)));
 }
 
+int64_t sys_send_descriptor(int fd, const void *bytes, size_t count, int carried) {
+    union { struct cmsghdr head; char room[CMSG_SPACE(sizeof(int))]; } control = {0};
+    struct iovec part = {(void *)bytes, count};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    control.head.cmsg_level = SOL_SOCKET;
+    control.head.cmsg_type = SCM_RIGHTS;
+    control.head.cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(&control.head), &carried, sizeof carried);
+    return RESULT(sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
+int64_t sys_receive_descriptor(int fd, void *bytes, size_t count, int *carried) {
+    union { struct cmsghdr head; char room[CMSG_SPACE(sizeof(int))]; } control = {0};
+    struct iovec part = {bytes, count};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    *carried = -1;
+    int64_t received = RESULT(recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
+    struct cmsghdr *first = received >= 0 ? CMSG_FIRSTHDR(&message) : NULL;
+    if (first && first->cmsg_level == SOL_SOCKET && first->cmsg_type == SCM_RIGHTS && first->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(carried, CMSG_DATA(first), sizeof *carried);
+    return received;
+}
+
 int64_t sys_send_file(int fd, int file, int64_t position, size_t count) {
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0) return -errno;

@@ -102,6 +102,28 @@ package struct Socket: Hashable, Sendable {
         Int(try File.repeating { () in unsafe sys_receive(descriptor, room.baseAddress, room.count, 1) })
     }
 
+    /// Sends all of `bytes` with another descriptor of `file`, without waiting. Unix sockets only.
+    package func send(_ bytes: RawSpan, carrying file: File) throws(Errno) {
+        let region = bytes.region
+        // Safety: the region lies in `bytes`, which is borrowed through this call.
+        let sent = try File.repeating { () in
+            unsafe sys_send_descriptor(descriptor, UnsafeRawPointer(bitPattern: region.address), region.count, file.descriptor)
+        }
+        guard Int(sent) == region.count else { throw .wouldBlock }
+    }
+
+    /// Appends what has arrived, at most `count` bytes, and the file that came with it, without waiting. The file is the caller's to close.
+    package func receiveFile(upTo count: Int, into buffer: inout ByteBuffer) throws(Errno) -> (count: Int, file: File?) {
+        let before = buffer.count
+        let descriptor = descriptor
+        var carried: Int32 = -1
+        unsafe try buffer.appendUninitialized(count) { (room: UnsafeMutableRawBufferPointer) throws(Errno) -> Int in
+            // Safety: `room` has `count` bytes.
+            Int(try File.repeating { () in unsafe sys_receive_descriptor(descriptor, room.baseAddress, count, &carried) })
+        }
+        return (buffer.count - before, carried < 0 ? nil : File(descriptor: carried))
+    }
+
     /// Waits until the socket can be read or written; false after the time-out.
     package func wait(for direction: Direction, milliseconds: Int32) throws(Errno) -> Bool {
         let events =

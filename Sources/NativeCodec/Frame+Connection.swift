@@ -11,6 +11,8 @@ extension Frame {
         package static let minFrameBytes: UInt32 = 1 << 20
         /// The feature of knowing topics that are compacted.
         package static let compaction: UInt64 = 1
+        /// The feature of shared memory in place of the socket, for peers on a unix socket.
+        package static let lanes: UInt64 = 2
 
         package var magic: UInt64
         package var oldestVersion: UInt16
@@ -118,6 +120,49 @@ extension Frame {
     package struct Pong: EmptyFrameBody {
         package static let type = FrameType.pong
         package init() {}
+    }
+
+    /// Asks for shared memory in place of the socket: docs/formats/lane.md. Nothing follows it on the socket before the answer.
+    package struct OpenLane: FrameBody {
+        package static let type = FrameType.openLane
+        /// Bytes of the two rings that the client would like; 0: as the server thinks right.
+        package var toServerBytes: UInt32
+        package var toClientBytes: UInt32
+        package init(toServerBytes: UInt32 = 0, toClientBytes: UInt32 = 0) {
+            self.toServerBytes = toServerBytes
+            self.toClientBytes = toClientBytes
+        }
+
+        package func write(to buffer: inout ByteBuffer) {
+            buffer.append(little: toServerBytes)
+            buffer.append(little: toClientBytes)
+        }
+
+        @_lifetime(reader: copy reader)
+        package static func read(_ reader: inout ByteReader, flags: UInt8) throws(ByteError) -> OpenLane {
+            OpenLane(toServerBytes: try reader.little(), toClientBytes: try reader.little())
+        }
+    }
+
+    /// The last frame on the socket: with it comes the memory's descriptor. All frames behind it, of both sides, go through the rings.
+    package struct LaneOpened: FrameBody {
+        package static let type = FrameType.laneOpened
+        package var toServerBytes: UInt32
+        package var toClientBytes: UInt32
+        package init(toServerBytes: UInt32, toClientBytes: UInt32) {
+            self.toServerBytes = toServerBytes
+            self.toClientBytes = toClientBytes
+        }
+
+        package func write(to buffer: inout ByteBuffer) {
+            buffer.append(little: toServerBytes)
+            buffer.append(little: toClientBytes)
+        }
+
+        @_lifetime(reader: copy reader)
+        package static func read(_ reader: inout ByteReader, flags: UInt8) throws(ByteError) -> LaneOpened {
+            LaneOpened(toServerBytes: try reader.little(), toClientBytes: try reader.little())
+        }
     }
 
     /// Done as asked.

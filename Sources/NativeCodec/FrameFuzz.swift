@@ -21,6 +21,8 @@ private func decodes(_ type: FrameType, _ header: FrameHeader, _ bytes: RawSpan,
         case .error: _ = try Frame.Failure.decode(header, in: bytes, at: at)
         case .ok: _ = try Frame.OK.decode(header, in: bytes, at: at)
         case .count: _ = try Frame.Count.decode(header, in: bytes, at: at)
+        case .openLane: _ = try Frame.OpenLane.decode(header, in: bytes, at: at)
+        case .laneOpened: _ = try Frame.LaneOpened.decode(header, in: bytes, at: at)
         case .publish: _ = try Frame.Publish.decode(header, in: bytes, at: at)
         case .publishBatch: _ = try Frame.PublishBatch.decode(header, in: bytes, at: at)
         case .published: _ = try Frame.Published.decode(header, in: bytes, at: at)

@@ -33,6 +33,8 @@ package enum FrameType: UInt8, Sendable, CaseIterable {
     case error = 0x05
     case ok = 0x06
     case count = 0x07
+    case openLane = 0x08
+    case laneOpened = 0x09
 
     case publish = 0x10
     case publishBatch = 0x11
@@ -83,7 +85,7 @@ package enum FrameType: UInt8, Sendable, CaseIterable {
     /// Whether only a server sends it.
     package var isAnswer: Bool {
         switch self {
-        case .welcome, .pong, .error, .ok, .count, .published, .producer, .fetched, .offset, .subscribed, .deliverBatches, .deliverRecords,
+        case .welcome, .pong, .error, .ok, .count, .laneOpened, .published, .producer, .fetched, .offset, .subscribed, .deliverBatches, .deliverRecords,
             .consumerEvent, .subscriptions, .topics, .exchanges, .figures:
             true
         default: false

@@ -13,12 +13,13 @@ extension Connection {
     }
 
     /// A connection stands: subscriptions are asked for again, then everything is sent that waits or may be repeated, in its order.
-    func opened(_ socket: Socket, _ server: ServerDescription) {
+    func opened(_ socket: Socket, _ lane: Lane?, _ server: ServerDescription) {
         state.withLock { state in
             if state.isClosed { return }
             state.phase = .open
             state.generation += 1
             state.socket = socket
+            state.lane = lane
             state.server = server
             let unsent = state.pending.filter { !$0.value.isSent }.keys.sorted()
             for consumer in state.consumers.keys.sorted() { subscribe(consumer, &state) }
@@ -115,6 +116,7 @@ extension Connection {
     func lost() {
         let (unknown, drained) = state.withLock { state -> ([Pending], [Promise<Void>]) in
             state.socket = nil
+            state.lane = nil
             state.outbound.release()
             state.outboundSent = 0
             state.needsThread = false

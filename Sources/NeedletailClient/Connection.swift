@@ -59,6 +59,8 @@ final class Connection: Sendable {
         /// Counts the connections.
         var generation: UInt64 = 0
         var socket: Socket?
+        /// Shared memory that has taken the socket's place.
+        var lane: Lane?
         var outbound = ByteBuffer()
         /// What of `outbound` is sent already.
         var outboundSent = 0
@@ -131,7 +133,7 @@ final class Connection: Sendable {
             if isEarliest { state.nextDeadline = deadline }
             return (Connection.send(&state) || isEarliest, nil)
         }
-        if wakes { wake.raise() }
+        if wakes { rouse() }
         // A completion never runs inside the call that made it: its owner may hold a lock.
         if let failure { Task { completion(.failure(failure)) } }
     }
@@ -156,7 +158,7 @@ final class Connection: Sendable {
             return .success((nil, Connection.send(&state)))
         }
         let (promise, wakes) = try result.get()
-        if wakes { wake.raise() }
+        if wakes { rouse() }
         return promise
     }
 
@@ -168,7 +170,7 @@ final class Connection: Sendable {
             state.outbound.append(frame)
             return Connection.send(&state)
         }
-        if wakes { wake.raise() }
+        if wakes { rouse() }
     }
 
     private static func bytes(of body: some FrameBody) -> [UInt8] {
@@ -177,11 +179,24 @@ final class Connection: Sendable {
         return [UInt8](frame.bytes)
     }
 
+    /// Has the thread look at what there is to do.
+    private func rouse() {
+        wake.raise()
+        state.withLock { $0.lane }?.interrupt()
+    }
+
     /// Sends as much of `outbound` as the socket takes now. Answers whether the thread has to be woken to send the rest.
     static func send(_ state: inout State) -> Bool {
         guard !state.isCorked, state.outbound.count > state.outboundSent else { return false }
         guard let socket = state.socket else { return false }
-        while state.outbound.count > state.outboundSent {
+        if let lane = state.lane {
+            // Impossible counters are seen by the thread, which waits on them.
+            let took = (try? lane.write(state.outbound.bytes.extracting(state.outboundSent..<state.outbound.count))) ?? 0
+            state.outboundSent += took
+            lane.show()
+            if lane.mustKnock(.input) { try? socket.knock() }
+        }
+        while state.lane == nil, state.outbound.count > state.outboundSent {
             // Full, or broken: the thread sees either and does what there is to do.
             guard let sent = try? socket.send(state.outbound.bytes.extracting(state.outboundSent..<state.outbound.count), .nonblocking) else { break }
             state.outboundSent += sent
@@ -211,7 +226,7 @@ final class Connection: Sendable {
             if case .closed(let error) = state.phase { ready.fail(error) }
             return (consumer, Connection.send(&state))
         }
-        if wakes { wake.raise() }
+        if wakes { rouse() }
         do {
             try await ready.value()
         } catch {
@@ -284,7 +299,7 @@ final class Connection: Sendable {
             state.phase = .closed(error)
         }
         calls.fail(error)
-        wake.raise()
+        rouse()
     }
 }
 

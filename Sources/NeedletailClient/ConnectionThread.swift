@@ -54,11 +54,11 @@ struct ConnectionThread: ~Copyable {
         var lostAt = Clock.monotonic
         while !connection.isClosed {
             do {
-                let socket = try establish()
+                let (socket, lane) = try establish()
                 let began = Clock.monotonic
                 first.succeed()
                 isFirst = false
-                let reason = pump(socket)
+                let reason = lane.map { pump(socket, $0) } ?? pump(socket)
                 connection.lost()
                 poller.remove(socket.descriptor)
                 socket.closeInOrder()
@@ -81,8 +81,8 @@ struct ConnectionThread: ~Copyable {
 
     // MARK: Connecting
 
-    /// A connected socket whose server has welcomed us, known to the connection and watched.
-    private mutating func establish() throws(ClientError) -> Socket {
+    /// A connected socket whose server has welcomed us, known to the connection and watched; and shared memory in its place where that is wanted.
+    private mutating func establish() throws(ClientError) -> (Socket, Lane?) {
         let deadline = Clock.monotonic &+ connection.options.connectTimeout.nanoseconds
         var failure = ClientError.cannotConnect(address: connection.address.text, reason: "it has no address")
         for address in try addresses() {
@@ -90,9 +90,10 @@ struct ConnectionThread: ~Copyable {
                 let socket = try connect(address, deadline)
                 do throws(ClientError) {
                     let server = try greet(socket, deadline)
+                    let lane = connection.address.wantsLane ? try openLane(socket, deadline) : nil
                     try watch(socket)
-                    connection.opened(socket, server)
-                    return socket
+                    connection.opened(socket, lane, server)
+                    return (socket, lane)
                 } catch {
                     socket.close()
                     throw error
@@ -106,7 +107,7 @@ struct ConnectionThread: ~Copyable {
 
     private func addresses() throws(ClientError) -> [SocketAddress] {
         switch connection.address.place {
-        case .unix(let path): return [.unix(path: path)]
+        case .unix(let path), .sharedMemory(let path): return [.unix(path: path)]
         case .internet(let host, let port):
             do {
                 return try SocketAddress.resolve(host: host, port: port)
@@ -141,7 +142,8 @@ struct ConnectionThread: ~Copyable {
         input.clear()
         var hello = ByteBuffer()
         Frame.Hello(
-            maxFrameBytes: UInt32(clamping: connection.options.frameBytes), features: Frame.Hello.compaction, client: connection.options.name
+            maxFrameBytes: UInt32(clamping: connection.options.frameBytes), features: Frame.Hello.compaction | Frame.Hello.lanes,
+            client: connection.options.name
         ).encode(to: &hello)
         do {
             guard try socket.send(hello.bytes, .nonblocking) == hello.count else { throw cannot("it does not take the greeting") }
@@ -177,6 +179,39 @@ struct ConnectionThread: ~Copyable {
             throw ClientError.refused(Refusal(number: failure.code.rawValue, text: failure.text))
         default:
             throw ClientError.protocolViolation("\(connection.address.text) answers the greeting with a frame of type \(header.type)")
+        }
+    }
+
+    /// Goes on through shared memory. The file comes with the frame's first byte, and nothing behind it.
+    private mutating func openLane(_ socket: Socket, _ deadline: UInt64) throws(ClientError) -> Lane {
+        var frame = ByteBuffer()
+        Frame.OpenLane().encode(to: &frame, correlation: 1)
+        input.clear()
+        do {
+            guard try socket.send(frame.bytes, .nonblocking) == frame.count else { throw cannot("it takes no request") }
+            guard try socket.wait(for: .read, milliseconds: ConnectionThread.milliseconds(until: deadline)) else { throw cannot("it does not answer") }
+            let (_, file) = try socket.receiveFile(upTo: 64 << 10, into: &input)
+            defer { try? file?.close() }
+            try takeLaneAnswer()
+            input.clear()
+            guard let file else { throw ClientError.protocolViolation("shared memory was promised and did not come") }
+            return try Lane.attach(file)
+        } catch let error as ClientError {
+            throw error
+        } catch {
+            throw cannot("\(error)")
+        }
+    }
+
+    private mutating func takeLaneAnswer() throws {
+        switch try FrameSplitter.next(in: input.bytes, at: 0, limit: 64 << 10) {
+        case .incomplete: throw cannot("it closed the connection")
+        case .frame(let header):
+            if header.type == FrameType.error.rawValue {
+                let failure = try Frame.Failure.decode(header, in: input.bytes, at: 0)
+                throw ClientError.refused(Refusal(number: failure.code.rawValue, text: failure.text))
+            }
+            _ = try Frame.LaneOpened.decode(header, in: input.bytes, at: 0)
         }
     }
 
@@ -240,6 +275,57 @@ struct ConnectionThread: ~Copyable {
             return error
         } catch {
             return .connectionLost("\(error)")
+        }
+    }
+
+    /// A server that was killed wakes nobody: its socket is looked at this often.
+    private static let laneGlance: UInt64 = 20_000_000
+
+    /// The same through shared memory, where the socket tells no more than that the server has gone.
+    private mutating func pump(_ socket: Socket, _ lane: Lane) -> ClientError {
+        var heard = Clock.monotonic
+        var pinged = false
+        let spin = connection.options.spin.nanoseconds
+        do {
+            while true {
+                let (needsThread, deadline, isClosed) = connection.work
+                if isClosed { return .closed }
+                var now = Clock.monotonic
+                let next = min(deadline, heard + (pinged ? 2 : 1) * ConnectionThread.silence)
+                let rest = next > now ? next - now : 0
+                let hasWork = try lane.clientWaits(wantsRoom: needsThread, spin: min(spin, rest), sleep: min(rest, ConnectionThread.laneGlance))
+                if needsThread { connection.sendRest() }
+                if try lane.read(upTo: ConnectionThread.receiveBytes, into: &input) > 0 {
+                    if lane.mustKnock(.room) { try socket.knock() }
+                    heard = Clock.monotonic
+                    pinged = false
+                    try handle()
+                } else if !hasWork {
+                    try look(at: socket, lane)
+                }
+                now = Clock.monotonic
+                if now >= deadline { connection.expire(now) }
+                if now - heard >= 2 * ConnectionThread.silence { return .connectionLost("the server has not said anything for 20 s") }
+                if now - heard >= ConnectionThread.silence, !pinged {
+                    pinged = true
+                    connection.postNow(Frame.Ping())
+                }
+            }
+        } catch let error as ClientError {
+            return error
+        } catch {
+            return .connectionLost("\(error)")
+        }
+    }
+
+    /// Whether the server is still there; and what was meant to wake the thread is taken.
+    private func look(at socket: Socket, _ lane: Lane) throws {
+        for index in 0..<(try poller.wait(0)) {
+            if poller.event(index).token == ConnectionThread.wakeToken {
+                connection.wake.take()
+            } else if !lane.hasInput {
+                throw ClientError.connectionLost("the server closed it")
+            }
         }
     }
 

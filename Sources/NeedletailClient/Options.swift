@@ -21,6 +21,9 @@ public struct ClientOptions: Sendable {
     public var giveUpAfter: Duration?
     /// Bytes that may wait to be sent; who wants to send more is suspended.
     public var outboundBytes = 16 << 20
+    /// Over shared memory: how long the client's thread looks for more before it sleeps. Looking takes a core; sleeping takes some
+    /// 20 us to end.
+    public var spin: Duration = .zero
     /// The largest frame that is accepted from the broker.
     public var frameBytes = 64 << 20
 

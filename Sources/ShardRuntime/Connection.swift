@@ -25,6 +25,8 @@ final class Connection {
     private var inFlight = SessionOutput()
     private var inFlightBytes = 0
     private(set) var isSending = false
+    /// Shared memory that has taken the socket's place.
+    var lane: LaneEnd?
     /// When the send in flight began; peers that take nothing for too long are disconnected.
     private(set) var sendStarted = Instant(rawValue: 0)
     private var pieces: [OutputPiece] = []
@@ -71,7 +73,13 @@ final class Connection {
         inFlight.appendPieces(to: &pieces)
         isSending = true
         sendStarted = now
-        driver.send(socket, pieces)
+        if let lane { lane.load(pieces) } else { driver.send(socket, pieces) }
+    }
+
+    /// Something stored that is being sent could not be read.
+    var hasUnreadableInFlight: Bool {
+        for case .slice(let slice) in inFlight.pieces where slice.memory.hasFailed { return true }
+        return false
     }
 
     /// The driver has sent everything it was given.

@@ -31,6 +31,9 @@ package protocol Driver: AnyObject {
     /// Sends all of `pieces` in order, then answers `sent` once; one send is in flight per socket. The memory belongs to the
     /// operation until `sent` or `closed`.
     func send(_ socket: SocketID, _ pieces: [OutputPiece])
+    /// Sends `bytes` at once, and with them another descriptor of shared memory; nothing else may be on its way. False where the peer is not
+    /// on a unix socket, or the socket takes nothing.
+    func send(_ socket: SocketID, _ bytes: RawSpan, carrying descriptor: Int32) -> Bool
     /// Ends the connection. `closed` follows once, after the last operation has let go of its memory.
     func close(_ socket: SocketID)
 
@@ -44,6 +47,7 @@ extension Driver {
 }
 
 extension Driver {
+    package func send(_ socket: SocketID, _ bytes: RawSpan, carrying descriptor: Int32) -> Bool { false }
     package func send(_ socket: SocketID, memory regions: [MemoryRegion]) { send(socket, regions.map { OutputPiece($0) }) }
 }
 

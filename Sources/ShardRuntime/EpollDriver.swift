@@ -121,6 +121,12 @@ package final class EpollDriver: Driver {
         }
     }
 
+    package func send(_ socket: SocketID, _ bytes: RawSpan, carrying descriptor: Int32) -> Bool {
+        guard let slot = sockets[socket], !slot.isClosing, !slot.hasFailed, slot.sending == nil else { return false }
+        do throws(Errno) { try slot.socket.send(bytes, carrying: File(descriptor: descriptor)) } catch { return false }
+        return true
+    }
+
     package func close(_ socket: SocketID) {
         guard let slot = sockets[socket], !slot.isClosing else { return }
         slot.isClosing = true

@@ -23,6 +23,7 @@ package final class Shard: DriverHandler {
     }
 
     var options: Options
+    var limits: Limits { options.limits }
     let driver: any Driver
     let broker: BrokerPort
     let number: Int
@@ -35,8 +36,16 @@ package final class Shard: DriverHandler {
     let log: LogWriter
 
     var connections = ConnectionTable()
+    /// Those with shared memory.
+    var lanes: [Connection] = []
+    /// One of them took everything behind this tick's dispatching, and may be given more.
+    var owesTick = false
+    /// What came out of one of them last.
+    var lanePiece = ByteBuffer()
     /// Connections with something to send at the end of the tick.
     private var senders: [Connection] = []
+    /// The same while they are gone through.
+    private var sending: [Connection] = []
     private var requests: [(id: RequestID, request: Request)] = []
     private var effects: [Effect] = []
     package internal(set) var counters = ShardCounters()
@@ -96,6 +105,8 @@ package final class Shard: DriverHandler {
     /// One pass. Waits for work at most until the next deadline of broker, sweep or drain.
     package func tick() {
         waitForWork()
+        owesTick = false
+        if !lanes.isEmpty { serveLanes() }
         let now = driver.now
         if case .among(let neighbours) = broker { takeMail(neighbours, now) }
         let isTimed = wasBusy
@@ -125,14 +136,18 @@ package final class Shard: DriverHandler {
 
     private func waitForWork() {
         let deadline = deadline()
-        guard let doorbell, deadline > driver.now.instant else { return driver.poll(until: deadline, self) }
-        doorbell.fallAsleep()
-        driver.poll(until: broker.hasWork ? driver.now.instant : deadline, self)
-        doorbell.wakeUp()
+        guard deadline > driver.now.instant, doorbell != nil || !lanes.isEmpty else { return driver.poll(until: deadline, self) }
+        // Said first, then looked once more: who brings something does it the other way round.
+        doorbell?.fallAsleep()
+        let isQuiet = lanesFallAsleep() && !broker.hasWork
+        driver.poll(until: isQuiet ? deadline : driver.now.instant, self)
+        doorbell?.wakeUp()
+        lanesWakeUp()
     }
 
     private func deadline() -> Instant {
         let now = driver.now.instant
+        if owesTick { return now }
         if options.spinNanoseconds > 0, now.nanoseconds(since: lastWork) < options.spinNanoseconds { return now }
         var next = connections.count > 0 || sweep.isWaiting ? sweep.next : .distantFuture
         // Sessions may have asked for something after the tick's effects were taken.
@@ -182,6 +197,7 @@ package final class Shard: DriverHandler {
         guard let connection = connections[socket] else { return }
         switch reason {
         case .ended:
+            if let lane = connection.lane { return leaveLane(connection, lane) }
             // Its last request is carried out all the same: a producer without acknowledgements says no more than that.
             if connection.isHeld, connection.session.isLookingUp, connection.state == .open {
                 connection.hasEnded = true
@@ -204,6 +220,7 @@ package final class Shard: DriverHandler {
     package func closed(_ socket: SocketID) {
         guard let connection = connections[socket] else { return }
         connections.remove(connection)
+        removeLane(of: connection)
         connectionCount.leave(from: connection.host)
         counters.connectionsClosed += 1
     }
@@ -229,6 +246,16 @@ package final class Shard: DriverHandler {
     package func received(_ socket: SocketID, _ bytes: RawSpan) {
         wasBusy = true
         guard let connection = connections[socket], connection.state == .open else { return }
+        guard connection.lane == nil else {
+            // A knock: that it woke us is all it says.
+            counters.laneKnocks += 1
+            return
+        }
+        take(bytes, of: connection)
+    }
+
+    func take(_ bytes: RawSpan, of connection: Connection) {
+        wasBusy = true
         let now = driver.now
         connection.lastActive = now.instant
         counters.receives += 1
@@ -291,17 +318,18 @@ package final class Shard: DriverHandler {
         requests.removeAll(keepingCapacity: true)
     }
 
-    private func fail(_ connection: Connection, _ error: ProtocolError) {
+    func fail(_ connection: Connection, _ error: ProtocolError) {
         counters.protocolErrors += 1
         log.warn("protocol_error", [("peer", .text(connection.peer.address)), ("kind", .text(error.kind)), ("reason", .text(error.text))])
         endSession(of: connection, reason: nil)
     }
 
     /// After a session was called: something may be there to send, or to close; and both directions are held to their marks.
-    private func afterSession(_ connection: Connection) {
+    func afterSession(_ connection: Connection) {
         // A session may ask for something without input, such as to be rid of a consumer.
         if !connection.output.requests.isEmpty { perform(requestsOf: connection, RawSpan(), driver.now) }
         if connection.output.closes { endSession(of: connection, reason: nil) }
+        if connection.output.laneRequest != nil { answerLaneRequest(of: connection) }
         if connection.output.pendingBytes > 0 { list(connection) }
         balance(connection)
     }
@@ -345,14 +373,18 @@ package final class Shard: DriverHandler {
 
     func sendAll(_ now: Instant) {
         guard !senders.isEmpty else { return }
+        // Shared memory takes at once: a connection may be listed again from in here, for the next tick.
+        swap(&senders, &sending)
         // The last listed are those with deliveries, which somebody waits for; acknowledgements wake the other side after them.
-        for connection in senders.reversed() {
+        for connection in sending.reversed() {
             connection.isListed = false
             counters.bytesSent += UInt64(connection.isSending ? 0 : connection.output.pendingBytes)
             connection.send(by: driver, at: now)
+            if let lane = connection.lane, connection.isSending { pushLane(connection, lane) }
             closeIfDrained(connection)
         }
-        senders.removeAll(keepingCapacity: true)
+        sending.removeAll(keepingCapacity: true)
+        if !senders.isEmpty { owesTick = true }
     }
 
     package func sent(_ socket: SocketID) {
@@ -363,6 +395,7 @@ package final class Shard: DriverHandler {
         counters.sends += 1
         if connection.output.pendingBytes > 0 { list(connection) }
         balance(connection)
+        if connection.output.laneRequest != nil { answerLaneRequest(of: connection) }
         closeIfDrained(connection)
     }
 
@@ -398,13 +431,14 @@ package final class Shard: DriverHandler {
 
     private func receive(on connection: Connection) {
         connection.isReceiving = true
-        driver.startReceiving(connection.socket)
+        if connection.lane == nil { driver.startReceiving(connection.socket) }
     }
 
     func stopReceiving(on connection: Connection) {
         guard connection.isReceiving else { return }
         connection.isReceiving = false
-        driver.stopReceiving(connection.socket)
+        // Knocks and the end are still to be heard.
+        if connection.lane == nil { driver.stopReceiving(connection.socket) }
     }
 
     // MARK: Storage, other threads, time

@@ -12,6 +12,10 @@ package struct ShardCounters: Sendable, Equatable {
     package var outboxFull: UInt64 = 0
     package var receivesPaused: UInt64 = 0
     package var slowPeers: UInt64 = 0
+    package var lanesOpened: UInt64 = 0
+    package var lanesRefused: UInt64 = 0
+    /// A client in shared memory found the shard asleep.
+    package var laneKnocks: UInt64 = 0
     /// A mailbox between shards was full: what was to go stayed where it was.
     package var mailboxFull: UInt64 = 0
     package var ticks: UInt64 = 0

@@ -7,7 +7,8 @@ extension ShardCounters {
             ("connections_accepted", connectionsAccepted), ("connections_refused", connectionsRefused), ("connections_closed", connectionsClosed),
             ("accept_failures", acceptFailures), ("protocol_errors", protocolErrors), ("receives", receives), ("received_bytes", bytesReceived),
             ("sends", sends), ("sent_bytes", bytesSent), ("outbox_full", outboxFull), ("receives_paused", receivesPaused),
-            ("slow_peers", slowPeers), ("mailbox_full", mailboxFull), ("ticks", ticks),
+            ("slow_peers", slowPeers), ("lanes_opened", lanesOpened), ("lanes_refused", lanesRefused), ("lane_knocks", laneKnocks),
+            ("mailbox_full", mailboxFull), ("ticks", ticks),
             ("limit_connections", connections), ("limit_connections_per_address", connectionsPerAddress),
         ]
     }

@@ -12,6 +12,8 @@ package struct SessionOutput: ~Copyable {
     /// What is to be sent, in order.
     package private(set) var pieces: [Piece] = []
     package private(set) var requests: [(id: RequestID, request: Request)] = []
+    /// The peer wants to go on through shared memory; answered by `laneAnswered`, and taken away then.
+    package var laneRequest: LaneRequest?
     /// The connection ends once everything before is sent.
     package private(set) var closes = false
     /// Bytes waiting to be sent, slices included.

@@ -34,6 +34,8 @@ package protocol WireSession: AnyObject {
     func complete(_ id: RequestID, _ response: Response, _ output: inout SessionOutput)
     func deliver(_ delivery: Delivery, _ output: inout SessionOutput)
     func notify(_ consumer: ConsumerID, _ event: ConsumerEvent, _ output: inout SessionOutput)
+    /// What became of the `laneRequest` in its output. What it says now is the last on the socket when the lane opens.
+    func laneAnswered(_ id: RequestID, _ answer: LaneAnswer, _ output: inout SessionOutput)
     /// Called about once a second: keep-alive, time-outs.
     func advance(to now: Now, _ output: inout SessionOutput) throws(ProtocolError)
     /// The server is going down: say so in the protocol's own words.
@@ -43,6 +45,25 @@ package protocol WireSession: AnyObject {
 extension WireSession {
     package var isHolding: Bool { false }
     package var isLookingUp: Bool { false }
+    package func laneAnswered(_ id: RequestID, _ answer: LaneAnswer, _ output: inout SessionOutput) {}
+}
+
+/// A peer on this machine asks for two rings in shared memory in place of its socket.
+package struct LaneRequest: Sendable {
+    package var id: RequestID
+    /// As it would like them; 0: no wish.
+    package var toServerBytes: Int
+    package var toClientBytes: Int
+    package init(id: RequestID, toServerBytes: Int, toClientBytes: Int) {
+        self.id = id
+        self.toServerBytes = toServerBytes
+        self.toClientBytes = toClientBytes
+    }
+}
+
+package enum LaneAnswer: Sendable {
+    case opens(toServerBytes: Int, toClientBytes: Int)
+    case refused(BrokerError)
 }
 
 /// Who is at the other end.

@@ -45,6 +45,7 @@ extension Sample {
                 version: 1, features: 1, maxFrameBytes: 1 << 26, maxMessageBytes: 1 << 20, maxUnanswered: 65_536, maxConsumers: 1024, node: 3,
                 shards: 4, server: "needletail", serverVersion: "0.1.0")),
         Sample(Frame.Ping()), Sample(Frame.Pong()), Sample(Frame.OK()), Sample(Frame.Count(count: -1)),
+        Sample(Frame.OpenLane(toServerBytes: 1 << 20, toClientBytes: 0)), Sample(Frame.LaneOpened(toServerBytes: 1 << 20, toClientBytes: 4 << 20)),
         Sample(Frame.Failure(code: .unknownTopic, isFatal: true, text: "there is no topic 'x'")),
         Sample(Frame.Failure(code: ErrorCode(rawValue: 999), isFatal: false, text: "")),
     ]

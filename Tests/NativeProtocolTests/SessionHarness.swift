@@ -13,6 +13,7 @@ final class SessionHarness {
     private(set) var sent: [UInt8] = []
     private(set) var error: ProtocolError?
     private(set) var isClosed = false
+    private(set) var lanes: [LaneRequest] = []
     private var input: [UInt8] = []
 
     init(limits: Limits = Limits(), server: ServerIdentity = ServerIdentity()) {
@@ -50,6 +51,12 @@ final class SessionHarness {
         take(&output, [])
     }
 
+    func answerLane(_ id: RequestID, _ answer: LaneAnswer) {
+        var output = SessionOutput()
+        session.laneAnswered(id, answer, &output)
+        take(&output, [])
+    }
+
     func deliver(_ delivery: Delivery) {
         var output = SessionOutput()
         session.deliver(delivery, &output)
@@ -76,6 +83,7 @@ final class SessionHarness {
     }
 
     private func take(_ output: inout SessionOutput, _ given: [UInt8]) {
+        if let lane = output.laneRequest { lanes.append(lane) }
         var asked: [(id: RequestID, request: Request)] = []
         output.takeRequests(into: &asked)
         for (id, request) in asked { requests.append((id.rawValue, text(of: request, in: given))) }

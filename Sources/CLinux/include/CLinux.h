@@ -87,6 +87,10 @@ int64_t sys_discard(int fd, size_t count);
 int64_t sys_send(int fd, const void *bytes, size_t count, int dont_wait);
 /// `message` is a struct msghdr. Does not wait, raises no signal. With `more` something follows at once.
 int64_t sys_send_message(int fd, const void *message, int more);
+/// Sends all of `bytes`, with another descriptor of the file `carried` for the peer, or nothing. Unix sockets only; does not wait.
+int64_t sys_send_descriptor(int fd, const void *bytes, size_t count, int carried);
+/// Receives up to `count` bytes, and a descriptor when one came with them (-1 otherwise). Does not wait.
+int64_t sys_receive_descriptor(int fd, void *bytes, size_t count, int *carried);
 /// Sends from the file's cache. Does not wait, whatever the socket is; SIGPIPE has to be ignored.
 int64_t sys_send_file(int fd, int file, int64_t position, size_t count);
 enum { SYS_SHUT_READ = 0, SYS_SHUT_WRITE = 1, SYS_SHUT_BOTH = 2 };

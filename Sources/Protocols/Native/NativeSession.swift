@@ -137,6 +137,8 @@ package final class NativeSession: WireSession {
         _ type: FrameType, _ header: FrameHeader, in input: RawSpan, at start: Int, _ output: inout SessionOutput
     ) throws(ProtocolError) {
         switch type {
+        case .openLane:
+            try openLane(try read(header, in: input, at: start, &output), header.correlation, &output)
         case .publish:
             let publish: Frame.Publish = try read(header, in: input, at: start, &output)
             try append(Append(publish), header.correlation, &output)
@@ -156,6 +158,26 @@ package final class NativeSession: WireSession {
             Frame.Pong().encode(to: &output.bytes, correlation: header.correlation)
         default:
             try ask(try control(type, header, in: input, at: start, &output), header.correlation, RequestWeight(type), &output)
+        }
+    }
+
+    /// The connection opens it, or not, once nothing else is on its way.
+    private func openLane(_ wanted: Frame.OpenLane, _ correlation: UInt64, _ output: inout SessionOutput) throws(ProtocolError) {
+        guard knowsLanes, output.laneRequest == nil, unanswered.total == 0 else {
+            throw fault(.unexpectedFrame, "a lane is asked for once, in front of everything else, by a client that has named the feature", &output)
+        }
+        output.laneRequest = LaneRequest(
+            id: RequestWeight.plain.id(correlation), toServerBytes: Int(wanted.toServerBytes), toClientBytes: Int(wanted.toClientBytes))
+    }
+
+    package func laneAnswered(_ id: RequestID, _ answer: LaneAnswer, _ output: inout SessionOutput) {
+        guard case .open = state else { return }
+        let correlation = RequestWeight.correlation(of: id)
+        switch answer {
+        case .opens(let toServer, let toClient):
+            Frame.LaneOpened(toServerBytes: UInt32(clamping: toServer), toClientBytes: UInt32(clamping: toClient))
+                .encode(to: &output.bytes, correlation: correlation)
+        case .refused(let error): refuse(correlation, error, &output)
         }
     }
 
@@ -359,6 +381,10 @@ package final class NativeSession: WireSession {
 
     private var knowsCompaction: Bool {
         if case .open(_, let features) = state { features & Frame.Hello.compaction != 0 } else { false }
+    }
+
+    private var knowsLanes: Bool {
+        if case .open(_, let features) = state { features & Frame.Hello.lanes != 0 } else { false }
     }
 
     private var maxFrameBytes: Int {
