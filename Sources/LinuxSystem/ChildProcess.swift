@@ -49,6 +49,28 @@ package final class ChildProcess: Sendable {
         guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return nil }
         return (user + system) / Double(sys_ticks_per_second())
     }
+
+    /// Bytes of memory that a process has resident: all of them, and those that are its own and not of files.
+    package struct Memory: Equatable, Sendable {
+        package var resident: Int
+        package var anonymous: Int
+    }
+
+    /// nil when there is no process of that number.
+    package static func memory(of identifier: Int32) -> Memory? {
+        guard let file = try? File.open("/proc/\(identifier)/status") else { return nil }
+        defer { try? file.close() }
+        var buffer = ByteBuffer()
+        guard (try? file.read(upTo: 8_192, into: &buffer)) ?? 0 > 0 else { return nil }
+        // `VmRSS:	   12345 kB`, proc(5).
+        let lines = String(decodingBytes: buffer.bytes).split(separator: "\n")
+        func bytes(_ name: String) -> Int? {
+            let words = lines.first { $0.hasPrefix(name + ":") }?.split { $0 == " " || $0 == "\t" }
+            return words.flatMap { $0.count > 1 ? Int($0[1]) : nil }.map { $0 << 10 }
+        }
+        guard let resident = bytes("VmRSS"), let anonymous = bytes("RssAnon") else { return nil }
+        return Memory(resident: resident, anonymous: anonymous)
+    }
 }
 
 extension Clock {

@@ -61,6 +61,11 @@ package struct HistogramSnapshot: Equatable, Sendable {
         self.greatest = greatest
     }
 
+    /// Every value that was recorded, as far as its cell tells (its upper bound), with how often; rising.
+    package var values: [(value: UInt64, count: UInt64)] {
+        counts.indices.compactMap { counts[$0] == 0 ? nil : (min(Histogram.upperBound(of: $0), greatest), counts[$0]) }
+    }
+
     package var count: UInt64 { counts.reduce(0, &+) }
     package var mean: Double { count == 0 ? 0 : Double(sum) / Double(count) }
 

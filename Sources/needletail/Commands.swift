@@ -23,7 +23,7 @@ extension CommandList {
             .stats,
             .logDump, .logVerify,
             .configCheck, .configPrint,
-            .benchIngest, .benchStream, .benchLatency,
+            .benchIngest, .benchStream, .benchLatency, .benchFanout, .benchQueue, .benchCatchup,
             .completion,
         ])
 }

@@ -136,6 +136,8 @@ struct ServerConfig: Sendable {
         let allowed = "allowed: numeric HOST:PORT, [IPV6]:PORT, localhost:PORT or unix:PATH"
         switch ServerAddress(text) {
         case nil: return .wrong("is no address; \(allowed)")
+        case .sharedMemory(let path)?:
+            return .wrong("is how clients ask for shared memory; listen on unix:\(path), and they may")
         case .unix(let path)?: return .value(.unix(path: path))
         case .tcp(let host, let port)?:
             let numeric = host == "localhost" ? "127.0.0.1" : host

@@ -20,6 +20,7 @@ enum ServerOptions {
         ),
         (.value("driver", "DRIVER", .choice(["auto", "io_uring", "epoll"]), "How to talk to the kernel."), "driver"),
         (.value("shards", "COUNT", .text, "How many threads share the work; auto: as there are cores."), "shards"),
+        (.value("spin", "DURATION", .duration, "How long a shard looks for more work before it sleeps."), "spin"),
         (.flag("pin", "Keep each shard on a core of its own."), "pin"),
         (.value("durability", "MODE", .choice(["none", "interval", "group", "each"]), "Of topics that do not say otherwise."), "topics.durability"),
         (.value("log-level", "LEVEL", .choice(["debug", "info", "warn", "error"]), "The least that is logged."), "log.level"),

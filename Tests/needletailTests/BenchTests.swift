@@ -22,6 +22,42 @@ import Testing
         #expect(counted == [received, duplicated, outOfOrder])
     }
 
+    @Test(arguments: [([0, 2], [1, 3], 4, 0), ([0, 1, 2], [2, 3], 4, 1), ([], [0], 1, 0), ([0, 200], [0, 200], 2, 2)])
+    func whatTwoCompetingConsumersBothGotIsADuplicate(_ one: [UInt64], _ two: [UInt64], received: Int, duplicated: Int) {
+        var (first, second) = (BenchVerifier(producers: 1), BenchVerifier(producers: 1))
+        for sequence in one { first.see(producer: 0, sequence: sequence) }
+        for sequence in two { second.see(producer: 0, sequence: sequence) }
+        first.merge(second)
+        let counted = [first.received, first.duplicated]
+        #expect(counted == [received, duplicated])
+    }
+
+    @Test func theDistributionIsWrittenAsHdrHistogramDoes() {
+        let histogram = Histogram()
+        for value in 1...1_000 { histogram.record(UInt64(value) * 1_000) }
+        let percentiles = BenchPercentiles(histogram: histogram.snapshot())
+        let points = percentiles.points
+        // Rising, from the least to the greatest, and no level twice.
+        #expect(points.first?.fraction == 0 && points.last?.fraction == 1 && points.last?.value == 1_000_000)
+        #expect(zip(points, points.dropFirst()).allSatisfy { $0.fraction < $1.fraction && $0.value <= $1.value && $0.count <= $1.count })
+        let half = points.first { $0.fraction >= 0.5 }
+        #expect(half.map { $0.value >= 500_000 && $0.value < 510_000 } == true)
+        let lines = percentiles.text.split(separator: "\n")
+        #expect(lines.first?.split(separator: " ") == ["Value", "Percentile", "TotalCount", "1/(1-Percentile)"])
+        #expect(lines.dropFirst().first?.split(separator: " ").count == 4)
+        #expect(lines.contains { $0.hasPrefix("#[Max     =     1000.000, Total count    =         1000]") })
+        let empty = BenchPercentiles(histogram: HistogramSnapshot())
+        #expect(empty.points.isEmpty)
+    }
+
+    @Test func thePictureHasACurveForEachAndNothingOutside() {
+        let histogram = Histogram()
+        for value in [40_000, 50_000, 900_000, 12_000_000] as [UInt64] { histogram.record(value) }
+        let svg = BenchPlot(title: "t", curves: [("one", "#000000", histogram.snapshot()), ("none", "#ffffff", HistogramSnapshot())]).svg
+        #expect(svg.components(of: "<polyline") == 2 && svg.hasSuffix("</svg>\n"))
+        #expect(!svg.contains("nan") && !svg.contains("inf"))
+    }
+
     @Test func theVerifierRefusesWhatNobodySent() {
         var verifier = BenchVerifier(producers: 1)
         verifier.see(producer: 1, sequence: 0)
@@ -49,14 +85,22 @@ import Testing
             workload: .stream, server: .native, size: 100, rate: nil, seconds: 1, messages: nil, batch: 10, window: 2, durability: .group, producers: 1,
             consumers: 1, topic: "t")
         let result = BenchResult(
-            settings: settings, messages: 10, seconds: 2, latency: HistogramSnapshot(), acknowledged: HistogramSnapshot(), serverSeconds: 0.5, lost: 1,
+            settings: settings, messages: 10, seconds: 2, latency: HistogramSnapshot(), acknowledged: HistogramSnapshot(), serverSeconds: 0.5,
+            serverMemory: nil,
+            delivered: 9, lost: 1,
             duplicated: 0, outOfOrder: 0, echo: HistogramSnapshot(), echoPerSecond: 1)
         let text = result.json.description
         for key in [
-            "workload", "size", "durability", "messages", "seconds", "messages_per_s", "p50_us", "p99_us", "p999_us", "server_cpu_s_per_m", "lost",
+            "workload", "size", "durability", "messages", "seconds", "messages_per_s", "p50_us", "p99_us", "p999_us", "server_cpu_s_per_m",
+            "server_cpu_s_per_gb",
+            "server_resident_bytes", "delivered_per_s", "lost",
             "duplicated", "out_of_order", "echo_p50_us",
         ] { #expect(text.contains("\"\(key)\":")) }
         #expect(text.contains("\"messages_per_s\":5,") && text.contains("\"lost\":1,") && text.contains("\"server_cpu_s_per_m\":50000"))
         #expect(!result.isFaultless)
     }
+}
+
+extension String {
+    fileprivate func components(of part: String) -> Int { split(separator: part, omittingEmptySubsequences: false).count - 1 }
 }

@@ -69,7 +69,7 @@ enum Sample {
         ("topic create a --size=1.5", "topic create: --size: '1.5' is no size; allowed: a number and one of B, KiB, MiB, GiB, TiB, or kB, MB, GB, TB of 1000"),
         ("topic create a --mode=grop", "topic create: --mode: 'grop' is none of them (did you mean group?); allowed: none, group"),
         ("topic create a -H x", "topic create: -H: 'x' is no pair; allowed: NAME=VALUE"),
-        ("topic create a --server=nowhere", "topic create: --server: 'nowhere' is no address; allowed: HOST:PORT, [IPV6]:PORT or unix:PATH"),
+        ("topic create a --server=nowhere", "topic create: --server: 'nowhere' is no address; allowed: HOST:PORT, [IPV6]:PORT, unix:PATH or shm:PATH"),
         ("send t --max=0", "send: --max: '0' is no number in range; allowed: 1 to 100"), ("send t ''", "send: FILE: '' is empty; allowed: a path"),
     ])
     func whatIsWrongIsSaidWithWhatIsAllowed(_ line: String, _ message: String) {

@@ -1,7 +1,8 @@
-/// Where a broker listens: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`.
+/// Where a broker listens: `HOST:PORT`, `[IPV6]:PORT` or `unix:PATH`; for clients also `shm:PATH`, shared memory asked for on that unix socket.
 enum ServerAddress: Equatable, Sendable, CustomStringConvertible {
     case tcp(host: String, port: UInt16)
     case unix(path: String)
+    case sharedMemory(path: String)
 
     /// The native listener of a broker that was told nothing.
     static let native = ServerAddress.tcp(host: "127.0.0.1", port: 7227)
@@ -10,10 +11,10 @@ enum ServerAddress: Equatable, Sendable, CustomStringConvertible {
 
     init?(_ text: String) {
         guard !text.unicodeScalars.contains(where: { $0.value <= 0x20 || $0.value == 0x7f }) else { return nil }
-        if text.hasPrefix("unix:") {
-            let path = String(text.dropFirst(5))
+        for (prefix, make) in [("unix:", ServerAddress.unix(path:)), ("shm:", ServerAddress.sharedMemory(path:))] where text.hasPrefix(prefix) {
+            let path = String(text.dropFirst(prefix.count))
             guard !path.isEmpty, path.utf8.count <= ServerAddress.unixPathMax else { return nil }
-            self = .unix(path: path)
+            self = make(path)
             return
         }
         guard let colon = text.lastIndex(of: ":") else { return nil }
@@ -34,6 +35,7 @@ enum ServerAddress: Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         case .unix(let path): "unix:\(path)"
+        case .sharedMemory(let path): "shm:\(path)"
         }
     }
 }

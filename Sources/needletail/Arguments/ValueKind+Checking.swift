@@ -16,7 +16,7 @@ extension ValueKind {
             let hint = nearestName(to: text, among: names).map { " (did you mean \($0)?)" } ?? ""
             return "is none of them\(hint); allowed: \(names.joined(separator: ", "))"
         case .pair: return text.contains("=") && text.first != "=" ? nil : "is no pair; allowed: NAME=VALUE"
-        case .address: return ServerAddress(text) == nil ? "is no address; allowed: HOST:PORT, [IPV6]:PORT or unix:PATH" : nil
+        case .address: return ServerAddress(text) == nil ? "is no address; allowed: HOST:PORT, [IPV6]:PORT, unix:PATH or shm:PATH" : nil
         }
     }
 }

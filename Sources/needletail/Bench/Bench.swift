@@ -8,10 +8,17 @@ enum Bench {
     static func run(_ workload: BenchSettings.Workload, _ invocation: Invocation) throws -> ExitCode {
         var durabilities = invocation.texts("durability")
         if durabilities.isEmpty { durabilities = ["group"] }
+        if durabilities.count > 1, let option = ["percentiles", "plot"].first(where: invocation.has) {
+            throw CommandFailure(.usage, "--\(option) is for one run: name one --durability")
+        }
+        if invocation.has("together"), (invocation.integer("producers") ?? 1) != 1 || (invocation.integer("consumers") ?? 1) != 1 {
+            throw CommandFailure(.usage, "--together is one producer and one consumer")
+        }
         var isFaultless = true
         for (number, durability) in durabilities.enumerated() where !invocation.stop.isSet {
             let result = try measure(workload, Bench.durability(durability), invocation)
             isFaultless = isFaultless && result.isFaultless
+            try write(result, invocation)
             if invocation.has("json") {
                 invocation.console.print(result.json.description)
             } else {
@@ -19,6 +26,18 @@ enum Bench {
             }
         }
         return isFaultless ? .ok : .failure
+    }
+
+    /// The distribution of the latencies, where a file for it is named.
+    private static func write(_ result: BenchResult, _ invocation: Invocation) throws(CommandFailure) {
+        let settings = result.settings
+        let title = "\(settings.workload.rawValue), \(settings.size) B, durability \(result.durability): latency from the intended send time"
+        let percentiles = BenchPercentiles(histogram: result.latency).text
+        let plot = BenchPlot(title: title, curves: [("needletail", "#1f6feb", result.latency), ("raw TCP echo", "#9aa5b1", result.echo)]).svg
+        for (option, text) in [("percentiles", percentiles), ("plot", plot)] {
+            guard let path = invocation.text(option) else { continue }
+            do { try TextFile.replace(path, with: text) } catch { throw CommandFailure(.failure, "cannot write \(quoted(path)): \(error)") }
+        }
     }
 
     private static func durability(_ name: String) -> Frame.Durability {
@@ -38,7 +57,8 @@ enum Bench {
             return address
         }
         // A fresh broker for each run: no run is measured with the files of another.
-        let broker = try named == nil ? BenchBroker(["--log-level", "warn"]) : nil
+        let spin = invocation.text("spin") ?? "0 s"
+        let broker = try named == nil ? BenchBroker(on: transport(invocation), ["--log-level", "warn", "--spin", spin]) : nil
         defer { broker?.end() }
         let settings = settings(workload, durability, named ?? broker?.address ?? .native, invocation)
         progress("\(workload.rawValue): \(settings.size) B, broker at \(settings.server)", invocation)
@@ -50,10 +70,13 @@ enum Bench {
         guard let topic = created.elements.first?.id else { throw CommandFailure(.failure, "the broker made no topic") }
 
         let run = BenchRun(settings, topic: topic, stop: invocation.stop)
-        var (before, after): (Double?, Double?)
+        var (before, after, memory): (Double?, Double?, ChildProcess.Memory?)
         try run.run(
             atStart: { before = broker.flatMap { ChildProcess.processorSeconds(of: $0.identifier) } },
-            atEnd: { after = broker.flatMap { ChildProcess.processorSeconds(of: $0.identifier) } })
+            atEnd: {
+                after = broker.flatMap { ChildProcess.processorSeconds(of: $0.identifier) }
+                memory = broker.flatMap { ChildProcess.memory(of: $0.identifier) }
+            })
         let stored = try connection.call(Frame.DescribeTopic(name: settings.topic), Frame.Topics.self).elements.first?.partitions
         let end = Int(stored?.reduce(0) { $0 + $1.end } ?? 0)
         if broker == nil { _ = try connection.call(Frame.DeleteTopic(name: settings.topic), Frame.OK.self) }
@@ -61,7 +84,7 @@ enum Bench {
         progress("raw TCP echo", invocation)
         let echo = try BenchEcho.latency(size: settings.size, rate: settings.rate ?? 10_000, seconds: min(2, settings.seconds))
         let echoBytes = workload == .latency ? nil : try BenchEcho.throughput(pieceBytes: settings.size * settings.batch, seconds: 1)
-        return result(run, broker: zip(before, after).map { $1 - $0 }, stored: end, echo, echoBytes)
+        return result(run, broker: zip(before, after).map { $1 - $0 }, memory, stored: end, echo, echoBytes)
     }
 
     private static func zip(_ first: Double?, _ second: Double?) -> (Double, Double)? {
@@ -72,16 +95,34 @@ enum Bench {
         _ workload: BenchSettings.Workload, _ durability: Frame.Durability, _ server: ServerAddress, _ invocation: Invocation
     ) -> BenchSettings {
         let isLatency = workload == .latency
-        let size = invocation.size("size").map { Int($0.bytes) } ?? (isLatency ? 128 : 100)
-        return BenchSettings(
-            workload: workload, server: server, size: max(BenchSettings.leastSize, min(size, 1 << 20)),
-            rate: invocation.integer("rate") ?? (isLatency ? 10_000 : nil), seconds: Double(invocation.integer("seconds") ?? 5),
-            messages: invocation.integer("messages"), batch: invocation.integer("batch") ?? (isLatency ? 1 : 500),
+        let size = max(BenchSettings.leastSize, min(invocation.size("size").map { Int($0.bytes) } ?? workload.defaultSize, 1 << 20))
+        // A backlog is bounded by what it holds, not by time.
+        let isBacklog = workload == .catchup
+        let messages = invocation.integer("messages") ?? (isBacklog ? BenchSettings.backlogBytes / size : nil)
+        var settings = BenchSettings(
+            workload: workload, server: server, size: size, rate: invocation.integer("rate") ?? (isLatency ? 10_000 : nil),
+            seconds: isBacklog ? 86_400 : Double(invocation.integer("seconds") ?? 5), messages: messages,
+            batch: invocation.integer("batch") ?? (isLatency ? 1 : 500),
             window: invocation.integer("window") ?? (isLatency ? 10_000 : 16), durability: durability, producers: invocation.integer("producers") ?? 1,
-            consumers: invocation.integer("consumers") ?? (workload == .ingest ? 0 : 1), topic: "bench-\(Clock.monotonic)")
+            consumers: invocation.integer("consumers") ?? workload.defaultConsumers, topic: "bench-\(Clock.monotonic)")
+        settings.transport = transport(invocation)
+        settings.spinNanoseconds = invocation.duration("spin").map { UInt64(clamping: $0.nanoseconds) } ?? 0
+        settings.isTogether = invocation.has("together")
+        return settings
     }
 
-    private static func result(_ run: BenchRun, broker: Double?, stored: Int, _ echo: HistogramSnapshot, _ echoBytes: Double?) -> BenchResult {
+    private static func transport(_ invocation: Invocation) -> BenchSettings.Transport {
+        if let named: BenchSettings.Transport = invocation.choice("transport") { return named }
+        switch invocation.text("server").flatMap({ ServerAddress($0) }) {
+        case .unix?: return .unix
+        case .sharedMemory?: return .shm
+        case .tcp?, nil: return .tcp
+        }
+    }
+
+    private static func result(_ run: BenchRun, broker: Double?, _ memory: ChildProcess.Memory?, stored: Int, _ echo: HistogramSnapshot, _ echoBytes: Double?)
+        -> BenchResult
+    {
         let settings = run.settings
         var (acknowledged, delivered) = (HistogramSnapshot(), HistogramSnapshot())
         for histogram in run.acknowledged { acknowledged.merge(histogram.snapshot()) }
@@ -91,7 +132,8 @@ enum Bench {
         let hasConsumers = settings.consumers > 0
         return BenchResult(
             settings: settings, messages: sent, seconds: run.seconds, latency: hasConsumers ? delivered : acknowledged, acknowledged: acknowledged,
-            serverSeconds: broker, lost: max(0, hasConsumers ? sent * settings.consumers - seen.received : sent - stored),
+            serverSeconds: broker, serverMemory: memory, delivered: seen.received,
+            lost: max(0, hasConsumers ? settings.deliveries(of: sent) - seen.received : sent - stored),
             duplicated: seen.duplicated + max(0, stored - sent), outOfOrder: seen.outOfOrder, echo: echo,
             echoPerSecond: echoBytes.map { $0 / Double(settings.size) })
     }

@@ -8,10 +8,9 @@ final class BenchBroker: Sendable {
     private let directory: String
 
     /// - Parameter words: more words for `serve`.
-    init(_ words: [String]) throws {
-        let port = try BenchBroker.freePort()
-        address = .tcp(host: "127.0.0.1", port: port)
+    init(on transport: BenchSettings.Transport, _ words: [String]) throws {
         directory = "/tmp/needletail-bench-\(Clock.monotonic)"
+        address = transport == .tcp ? .tcp(host: "127.0.0.1", port: try BenchBroker.freePort()) : .unix(path: directory + ".socket")
         try FileSystem.makeDirectory(directory)
         do {
             process = try ChildProcess(["/proc/self/exe", "serve", "--data", directory, "--listen", "native=\(address)"] + words)

@@ -4,56 +4,85 @@ import NativeCodec
 import Observability
 import SegmentLog
 
-/// Reads the whole topic from one thread, verifies every message and records how long it was on its way. The clock is read once for
-/// what arrived together.
+/// Reads the whole topic, or its share of a queue, from one thread, verifies every message and records how long it was on its way. The
+/// clock is read once for what arrived together; of a queue it is settled together too, in order of arrival.
 struct BenchConsumer: ~Copyable {
     private static let consumer: UInt32 = 1
-    private static let messageCredit: Int32 = 900_000
-    private static let byteCredit: Int64 = 64 << 20
     /// After this long without a message, with all sent, the rest counts as lost.
-    private static let patience: UInt64 = 5_000_000_000
+    static let patience: UInt64 = 5_000_000_000
 
     private let run: BenchRun
     private let histogram: Histogram
+    private let credit: (messages: Int32, bytes: Int64)
     private var connection: BenchConnection
     private var verifier: BenchVerifier
     private var output = ByteBuffer()
     private var messagesTaken: Int64 = 0
     private var bytesTaken: Int64 = 0
+    /// What came since the last settlement; a reader of its own has nothing to settle.
+    private var unsettled: [Frame.Settle.Range] = []
+    private var isCompeting: Bool { run.settings.workload == .queue }
 
     static func run(_ run: BenchRun, index: Int) throws {
-        var connection = try BenchConnection.open(run.settings.server)
-        _ = try connection.call(
-            Frame.Subscribe(
-                consumer: BenchConsumer.consumer, topic: run.settings.topic, name: "", mode: .exclusive, start: .earliest, form: .batches,
-                messageCredit: BenchConsumer.messageCredit, byteCredit: BenchConsumer.byteCredit, settlesItself: true),
-            Frame.Subscribed.self)
-        var consumer = BenchConsumer(run, index, connection)
+        var consumer = try open(run, index: index)
         try consumer.work()
     }
 
-    private init(_ run: BenchRun, _ index: Int, _ connection: consuming BenchConnection) {
+    /// Subscribes.
+    static func open(_ run: BenchRun, index: Int) throws -> BenchConsumer {
+        var connection = try BenchConnection.open(run.settings)
+        // A backlog is asked for when the time begins, not before.
+        if run.settings.workload == .catchup { run.pauseUntilStart() }
+        let competes = run.settings.workload == .queue
+        // Competing consumers hold little at a time, or one of them would hold everything.
+        let credit: (messages: Int32, bytes: Int64) = competes ? (20_000, 8 << 20) : (900_000, 64 << 20)
+        _ = try connection.call(
+            Frame.Subscribe(
+                consumer: BenchConsumer.consumer, topic: run.settings.topic, name: competes ? "workers" : "", mode: competes ? .shared : .exclusive,
+                start: .earliest, form: .batches, messageCredit: credit.messages, byteCredit: credit.bytes, settlesItself: !competes),
+            Frame.Subscribed.self)
+        return BenchConsumer(run, index, connection, credit)
+    }
+
+    private init(_ run: BenchRun, _ index: Int, _ connection: consuming BenchConnection, _ credit: (messages: Int32, bytes: Int64)) {
         self.run = run
+        self.credit = credit
         histogram = run.delivered[index]
         verifier = BenchVerifier(producers: run.settings.producers)
         self.connection = connection
     }
 
     private mutating func work() throws {
-        _ = run.awaitStart()
+        if run.settings.workload != .catchup { _ = run.awaitStart() }
         var last = Clock.monotonic
         while !run.hasFailed {
             if let total = run.totalSent {
-                if verifier.received >= total || Clock.monotonic - last > BenchConsumer.patience { break }
+                if (isCompeting ? run.receivedByAll : verifier.received) >= total || Clock.monotonic - last > BenchConsumer.patience { break }
             }
             guard try connection.receive(within: 50) else { continue }
-            let now = Clock.monotonic
-            while let header = try connection.next() { try take(header, now) }
-            last = now
-            try giveCredit()
+            last = try takeAll()
         }
         run.consumerEnded(verifier, at: last)
     }
+
+    /// Takes what was received; answers when that was.
+    private mutating func takeAll() throws -> UInt64 {
+        let now = Clock.monotonic
+        let seen = verifier.received
+        while let header = try connection.next() { try take(header, now) }
+        run.received(verifier.received - seen)
+        try answer()
+        return now
+    }
+
+    /// Takes what is there, if anything is; answers how much has been seen in all. For one thread that publishes too.
+    mutating func look() throws -> Int {
+        do throws(Errno) { _ = try connection.receive(.nonblocking) } catch .wouldBlock { return verifier.received }
+        _ = try takeAll()
+        return verifier.received
+    }
+
+    mutating func end(at time: UInt64) { run.consumerEnded(verifier, at: time) }
 
     private mutating func take(_ header: FrameHeader, _ now: UInt64) throws {
         let at = connection.position - header.size
@@ -64,16 +93,26 @@ struct BenchConsumer: ~Copyable {
         let frame = try Frame.DeliverBatches.decode(header, in: connection.input.bytes, at: at)
         messagesTaken += frame.head.last - frame.head.first + 1
         bytesTaken += Int64(frame.batches.count)
+        if isCompeting {
+            unsettled.append(Frame.Settle.Range(partition: frame.head.partition, outcome: .accept, first: frame.head.first, last: frame.head.last))
+            if unsettled.count == Frame.Settle.maxRanges { try answer() }
+        }
         try BenchConsumer.verify(connection, frame, now, &verifier, histogram)
     }
 
-    private mutating func giveCredit() throws {
-        guard messagesTaken > Int64(BenchConsumer.messageCredit / 4) || bytesTaken > BenchConsumer.byteCredit / 4 else { return }
-        Frame.Credit(consumer: BenchConsumer.consumer, messages: Int32(clamping: messagesTaken), bytes: bytesTaken).encode(to: &output)
-        try connection.socket.sendAll(output.bytes)
-        output.clear()
-        messagesTaken = 0
-        bytesTaken = 0
+    /// Settles what came, and gives credit for more when a quarter of it is used up.
+    private mutating func answer() throws {
+        if !unsettled.isEmpty {
+            Frame.Settle(consumer: BenchConsumer.consumer, confirm: false, ranges: unsettled).encode(to: &output)
+            unsettled.removeAll(keepingCapacity: true)
+        }
+        if messagesTaken > Int64(credit.messages / 4) || bytesTaken > credit.bytes / 4 {
+            Frame.Credit(consumer: BenchConsumer.consumer, messages: Int32(clamping: messagesTaken), bytes: bytesTaken).encode(to: &output)
+            messagesTaken = 0
+            bytesTaken = 0
+        }
+        guard !output.isEmpty else { return }
+        try connection.send(&output)
     }
 
     /// Walks the records of whole batches between the offsets that were handed over.

@@ -39,8 +39,8 @@ struct BenchPayload: ~Copyable {
 }
 
 /// What one consumer has seen of each producer: every sequence exactly once and in order, or else counted.
-struct BenchVerifier: ~Copyable {
-    private struct Seen {
+struct BenchVerifier: Sendable {
+    private struct Seen: Sendable {
         /// Bit n: sequence n came.
         var bits: [UInt64] = []
         var next: UInt64 = 0
@@ -51,6 +51,29 @@ struct BenchVerifier: ~Copyable {
     private(set) var duplicated = 0
     private(set) var outOfOrder = 0
     private(set) var alien = 0
+
+    /// How many messages both have seen: what competing consumers may not.
+    func shared(with other: BenchVerifier) -> Int {
+        var count = 0
+        for producer in producers.indices {
+            for (mine, its) in zip(producers[producer].bits, other.producers[producer].bits) { count += (mine & its).nonzeroBitCount }
+        }
+        return count
+    }
+
+    /// Takes over what the other has seen.
+    mutating func merge(_ other: BenchVerifier) {
+        let both = shared(with: other)
+        received += other.received - both
+        duplicated += other.duplicated + both
+        alien += other.alien
+        outOfOrder += other.outOfOrder
+        for producer in producers.indices {
+            let missing = other.producers[producer].bits.count - producers[producer].bits.count
+            if missing > 0 { producers[producer].bits.append(contentsOf: repeatElement(0, count: missing)) }
+            for word in other.producers[producer].bits.indices { producers[producer].bits[word] |= other.producers[producer].bits[word] }
+        }
+    }
 
     init(producers count: Int) { producers = Array(repeating: Seen(), count: count) }
 

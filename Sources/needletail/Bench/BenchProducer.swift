@@ -21,7 +21,7 @@ struct BenchProducer: ~Copyable {
     private let window: Int
     /// Watches for answers while a message's time is awaited. Only where acknowledgements are what is measured: elsewhere the wake-ups
     /// would take processor time from the broker.
-    private let poller: Poller?
+    private let watches: Bool
 
     private var connection: BenchConnection
     private var payload: BenchPayload
@@ -35,15 +35,16 @@ struct BenchProducer: ~Copyable {
     private var outOfOrder = 0
 
     static func run(_ run: BenchRun, index: Int) throws {
-        let connection = try BenchConnection.open(run.settings.server)
-        let watches = run.settings.workload == .ingest && run.settings.rate != nil
-        let poller = watches ? try Poller() : nil
-        try poller?.add(connection.socket.descriptor, .read, token: 0)
-        var producer = BenchProducer(run, index, connection, poller)
+        var producer = try open(run, index: index)
         try producer.work()
     }
 
-    private init(_ run: BenchRun, _ index: Int, _ connection: consuming BenchConnection, _ poller: Poller?) {
+    static func open(_ run: BenchRun, index: Int) throws -> BenchProducer {
+        let connection = try BenchConnection.open(run.settings)
+        return BenchProducer(run, index, connection)
+    }
+
+    private init(_ run: BenchRun, _ index: Int, _ connection: consuming BenchConnection) {
         let settings = run.settings
         self.run = run
         self.index = index
@@ -55,27 +56,23 @@ struct BenchProducer: ~Copyable {
         batch = settings.batch
         window = settings.window
         intended = Array(repeating: 0, count: settings.window)
-        self.poller = poller
+        watches = settings.workload == .ingest && settings.rate != nil
         payload = BenchPayload(producer: index, size: settings.size)
         self.connection = connection
     }
 
     private mutating func work() throws {
         if interval > 0 { Clock.setTimerSlack(nanoseconds: 1) }
-        let start = run.awaitStart()
+        let start = run.pauseUntilStart()
         let end = start &+ UInt64(run.settings.seconds * 1e9)
         var last = start
-        while Clock.monotonic < start { Clock.sleep(nanoseconds: 100_000) }
         var isSending = true
         while isSending || answered < departed {
             let now = Clock.monotonic
             if now >= end || Int(sequence) >= limit || run.isOver { isSending = false }
             var next = UInt64.max
             if isSending { next = fill(now, start) }
-            if !output.isEmpty {
-                try connection.socket.sendAll(output.bytes)
-                output.clear()
-            }
+            if !output.isEmpty { try connection.send(&output) }
             try takeAnswers()
             if answered < departed { last = Clock.monotonic }
             if next == .max, answered < departed {
@@ -91,6 +88,24 @@ struct BenchProducer: ~Copyable {
         }
         run.producerEnded(sent: Int(sequence), outOfOrder: outOfOrder, at: last)
     }
+
+    /// Sends what is due and takes what has been answered, without waiting; true when all is sent and answered. For one thread that reads too.
+    mutating func look(_ start: UInt64, _ end: UInt64) throws -> Bool {
+        let now = Clock.monotonic
+        // Not with `&&`: its closure over what cannot be copied is more than the compiler takes.
+        var isSending = false
+        if now < end, Int(sequence) < limit, !run.isOver { isSending = true }
+        if isSending {
+            _ = fill(now, start)
+            if !output.isEmpty { try connection.send(&output) }
+        }
+        guard answered < departed else { return !isSending }
+        try receiveWhatIsThere()
+        try takeAnswers()
+        return false
+    }
+
+    mutating func end(at time: UInt64) { run.producerEnded(sent: Int(sequence), outOfOrder: outOfOrder, at: time) }
 
     /// Builds every batch that may leave now. Answers when the next is due: `.max` when the window is full, 0 without a rate.
     private mutating func fill(_ now: UInt64, _ start: UInt64) -> UInt64 {
@@ -141,12 +156,17 @@ struct BenchProducer: ~Copyable {
     private mutating func pause(until time: UInt64) throws {
         let now = Clock.monotonic
         guard time > now else { return }
-        if let poller {
-            guard try poller.wait(time - now) > 0 else { return }
+        if watches {
+            guard try connection.wait(time - now) else { return }
+        } else if time - now <= run.settings.spinNanoseconds {
+            while Clock.monotonic < time {}
         } else {
             Clock.sleep(nanoseconds: time - now)
         }
-        guard answered < departed else { return }
+        if answered < departed { try receiveWhatIsThere() }
+    }
+
+    private mutating func receiveWhatIsThere() throws(Errno) {
         do throws(Errno) {
             guard try connection.receive(.nonblocking) else { throw .connectionReset }
         } catch .wouldBlock {}

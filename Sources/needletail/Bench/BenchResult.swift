@@ -1,3 +1,4 @@
+import LinuxSystem
 import NativeCodec
 import Observability
 
@@ -11,6 +12,10 @@ struct BenchResult: Sendable {
     var acknowledged: HistogramSnapshot
     /// nil: the broker is not ours, or not on this machine.
     var serverSeconds: Double?
+    /// What the broker held at the end: nil as above.
+    var serverMemory: ChildProcess.Memory?
+    /// That arrived at consumers, over all of them.
+    var delivered: Int
     var lost: Int
     var duplicated: Int
     var outOfOrder: Int
@@ -19,7 +24,15 @@ struct BenchResult: Sendable {
     var echoPerSecond: Double?
 
     var perSecond: Double { seconds > 0 ? Double(messages) / seconds : 0 }
+    var deliveredPerSecond: Double { seconds > 0 ? Double(delivered) / seconds : 0 }
+    /// What a second of the broker's is divided by: the payload that was published, or (to many) delivered.
     var serverSecondsPerMillion: Double? { messages > 0 ? serverSeconds.map { $0 * 1e6 / Double(messages) } : nil }
+    var serverSecondsPerGigabyte: Double? {
+        let bytes = Double(max(messages, delivered)) * Double(settings.size)
+        return bytes > 0 ? serverSeconds.map { $0 * 1e9 / bytes } : nil
+    }
+    /// A backlog's messages waited as long as they did.
+    private var hasLatency: Bool { settings.workload != .catchup }
     /// Whether every message arrived exactly once and in order.
     var isFaultless: Bool { lost == 0 && duplicated == 0 && outOfOrder == 0 }
 
@@ -32,44 +45,75 @@ struct BenchResult: Sendable {
         }
     }
 
-    var json: JSON {
-        .object([
-            ("workload", .text(settings.workload.rawValue)), ("size", .integer(Int64(settings.size))), ("durability", .text(durability)),
-            ("rate", settings.rate.map { .integer(Int64($0)) } ?? .null), ("batch", .integer(Int64(settings.batch))),
-            ("window", .integer(Int64(settings.window))), ("producers", .integer(Int64(settings.producers))),
-            ("consumers", .integer(Int64(settings.consumers))), ("messages", .integer(Int64(messages))), ("seconds", BenchResult.rounded(seconds, 1_000)),
-            ("messages_per_s", .integer(Int64(perSecond))), ("p50_us", micros(latency, 0.5)), ("p99_us", micros(latency, 0.99)),
-            ("p999_us", micros(latency, 0.999)), ("max_us", micros(latency, 1)), ("ack_p50_us", acknowledgement(0.5)),
+    var json: JSON { .object(load + outcome + verdict) }
+
+    private typealias Members = [(String, JSON)]
+
+    private var load: Members {
+        [
+            ("workload", .text(settings.workload.rawValue)), ("transport", .text(settings.transport.rawValue)),
+            ("spin_us", integer(Int(settings.spinNanoseconds / 1_000))), ("size", integer(settings.size)), ("durability", .text(durability)),
+            ("rate", integer(settings.rate)), ("batch", integer(settings.batch)), ("window", integer(settings.window)),
+            ("producers", integer(settings.producers)), ("consumers", integer(settings.consumers)),
+        ]
+    }
+
+    private var outcome: Members {
+        let times: Members = [
+            ("p50_us", arrival(0.5)), ("p99_us", arrival(0.99)), ("p999_us", arrival(0.999)), ("max_us", arrival(1)), ("ack_p50_us", acknowledgement(0.5)),
             ("ack_p99_us", acknowledgement(0.99)), ("ack_p999_us", acknowledgement(0.999)),
-            ("server_cpu_s_per_m", serverSecondsPerMillion.map { BenchResult.rounded($0, 10_000) } ?? .null), ("lost", .integer(Int64(lost))),
-            ("duplicated", .integer(Int64(duplicated))), ("out_of_order", .integer(Int64(outOfOrder))), ("echo_p50_us", micros(echo, 0.5)),
-            ("echo_p99_us", micros(echo, 0.99)), ("echo_p999_us", micros(echo, 0.999)),
-            ("echo_messages_per_s", echoPerSecond.map { .integer(Int64($0)) } ?? .null),
-        ])
+        ]
+        let counts: Members = [
+            ("messages", integer(messages)), ("seconds", rounded(seconds, 1_000)), ("messages_per_s", integer(Int(perSecond))),
+            ("delivered_per_s", integer(Int(deliveredPerSecond))),
+        ]
+        let costs: Members = [
+            ("server_cpu_s_per_m", rounded(serverSecondsPerMillion, 10_000)), ("server_cpu_s_per_gb", rounded(serverSecondsPerGigabyte, 10_000)),
+            ("server_resident_bytes", integer(serverMemory?.resident)), ("server_anonymous_bytes", integer(serverMemory?.anonymous)),
+        ]
+        return counts + times + costs
+    }
+
+    private var verdict: Members {
+        [
+            ("lost", integer(lost)), ("duplicated", integer(duplicated)), ("out_of_order", integer(outOfOrder)), ("echo_p50_us", micros(echo, 0.5)),
+            ("echo_p99_us", micros(echo, 0.99)), ("echo_p999_us", micros(echo, 0.999)), ("echo_messages_per_s", integer(echoPerSecond.map { Int($0) })),
+        ]
     }
 
     /// Beside an open loop of deliveries, acknowledgements are only looked at when the next message is due: no measure.
     private var knowsAcknowledgements: Bool { settings.workload == .ingest || settings.rate == nil }
     private func acknowledgement(_ fraction: Double) -> JSON { knowsAcknowledgements ? micros(acknowledged, fraction) : .null }
 
+    private func arrival(_ fraction: Double) -> JSON { hasLatency ? micros(latency, fraction) : .null }
+
     private func micros(_ histogram: HistogramSnapshot, _ fraction: Double) -> JSON {
-        BenchResult.rounded(Double(histogram.quantile(fraction)) / 1_000, 10)
+        rounded(Double(histogram.quantile(fraction)) / 1_000, 10)
     }
 
-    private static func rounded(_ value: Double, _ steps: Double) -> JSON { .real(Double(Int64(value * steps + 0.5)) / steps) }
+    private func integer(_ value: Int?) -> JSON { value.map { .integer(Int64($0)) } ?? .null }
+    private func rounded(_ value: Double?, _ steps: Double) -> JSON { value.map { .real(Double(Int64($0 * steps + 0.5)) / steps) } ?? .null }
 
     // MARK: For people
 
     func text(_ style: TextStyle) -> String {
         let what = settings.workload == .ingest ? "acknowledged" : "delivered"
         var rows: [(String, String)] = [
-            ("workload", "\(settings.workload.rawValue): \(settings.size) B messages, \(load), durability \(durability)"),
+            ("workload", "\(settings.workload.rawValue): \(settings.size) B messages, \(shape), durability \(durability), over \(settings.transport.rawValue)"),
             ("messages", "\(messages) in \(decimal(seconds, 2)) s"),
-            ("throughput", "\(grouped(perSecond)) msg/s, \(decimal(perSecond * Double(settings.size) / 1e6, 1)) MB/s"),
-            ("latency", "\(quantiles(latency)) (\(what); from the intended send time)"),
+            ("throughput", throughput),
         ]
+        if hasLatency { rows.append(("latency", "\(quantiles(latency)) (\(what); from the intended send time)")) }
         if settings.workload != .ingest, knowsAcknowledgements { rows.append(("to the ack", quantiles(acknowledged))) }
-        rows.append(("server CPU", serverSecondsPerMillion.map { "\(decimal($0, 3)) s for a million messages" } ?? "unknown: the broker is not ours"))
+        if let perMillion = serverSecondsPerMillion, let perGigabyte = serverSecondsPerGigabyte {
+            rows.append(("server CPU", "\(decimal(perMillion, 3)) s for a million messages, \(decimal(perGigabyte, 3)) s for a gigabyte"))
+        } else {
+            rows.append(("server CPU", "unknown: the broker is not ours"))
+        }
+        if let memory = serverMemory {
+            let megabytes = [memory.resident, memory.anonymous].map { decimal(Double($0) / 1e6, 0) }
+            rows.append(("server memory", "\(megabytes[0]) MB resident, \(megabytes[1]) MB of it its own, the rest of files"))
+        }
         let verified = settings.workload == .ingest ? "by offsets and the topic's end" : "every message by its sequence"
         let verdict = "lost \(lost), duplicated \(duplicated), out of order \(outOfOrder)"
         rows.append(("verified", "\(isFaultless ? style.green(verdict) : style.red(verdict)) (\(verified))"))
@@ -77,22 +121,23 @@ struct BenchResult: Sendable {
         return style.columns(rows)
     }
 
-    private var load: String {
+    private var throughput: String {
+        let isToMany = settings.workload == .fanout || (settings.workload != .queue && settings.consumers > 1)
+        let counted = isToMany ? deliveredPerSecond : perSecond
+        let bytes = decimal(counted * Double(settings.size) / 1e6, 1)
+        return isToMany
+            ? "\(grouped(counted)) msg/s delivered, \(grouped(perSecond)) published, \(bytes) MB/s delivered" : "\(grouped(counted)) msg/s, \(bytes) MB/s"
+    }
+
+    private var shape: String {
+        if settings.workload == .catchup { return "stored before, read by \(settings.consumers)" }
         let pace = settings.rate.map { "\($0) a second" } ?? "as fast as \(settings.window) batches in flight allow"
-        let shape = settings.batch == 1 ? "one by one" : "\(settings.batch) to a batch"
-        return "\(shape), \(pace), \(settings.producers) to \(settings.consumers)"
+        let grouping = settings.batch == 1 ? "one by one" : "\(settings.batch) to a batch"
+        return "\(grouping), \(pace), \(settings.producers) to \(settings.consumers)"
     }
 
     private func quantiles(_ histogram: HistogramSnapshot) -> String {
         [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)].map { "\($0.0) \(decimal(Double(histogram.quantile($0.1)) / 1_000, 1)) us" }.joined(separator: ", ")
-    }
-
-    private func decimal(_ value: Double, _ digits: Int) -> String {
-        var scale = 1
-        for _ in 0..<digits { scale *= 10 }
-        let scaled = Int(value * Double(scale) + 0.5)
-        let fraction = String(scaled % scale)
-        return "\(scaled / scale)." + String(repeating: "0", count: digits - fraction.count) + fraction
     }
 
     private func grouped(_ value: Double) -> String {

@@ -21,6 +21,9 @@ final class BenchRun: Sendable {
     private let isStopped = Atomic<Bool>(false)
     private let failure = Mutex<(any Error)?>(nil)
     private let verdict = Mutex(Verdict())
+    /// What competing consumers have seen together.
+    private let together: Mutex<BenchVerifier>
+    private let taken = Atomic<Int>(0)
     private let stop: StopSignal
 
     struct Verdict: Sendable {
@@ -36,18 +39,37 @@ final class BenchRun: Sendable {
         acknowledged = (0..<settings.producers).map { _ in Histogram() }
         delivered = (0..<settings.consumers).map { _ in Histogram() }
         sending = Atomic(settings.producers)
+        together = Mutex(BenchVerifier(producers: settings.producers))
     }
 
     /// Runs to the end. `atStart` and `atEnd` stand at the edges of what is measured.
     func run(atStart: () -> Void, atEnd: () -> Void) throws {
+        if settings.workload == .catchup {
+            // What is read must be there before; storing it is not what is measured.
+            try stage(producers: settings.producers, consumers: 0, atStart: {}, atEnd: {})
+            (began.store(0, ordering: .releasing), ready.store(0, ordering: .releasing), lastEvent.store(0, ordering: .releasing))
+            try stage(producers: 0, consumers: settings.consumers, atStart: atStart, atEnd: atEnd)
+        } else {
+            try stage(producers: settings.producers, consumers: settings.consumers, atStart: atStart, atEnd: atEnd)
+        }
+    }
+
+    private func stage(producers: Int, consumers: Int, atStart: () -> Void, atEnd: () -> Void) throws {
         var threads: [Thread] = []
-        for index in 0..<settings.consumers {
+        if settings.isTogether {
+            threads.append(
+                try Thread.spawn("bench-both") {
+                    self.guarding { try BenchTogether.run(self) }
+                })
+        }
+        for index in 0..<(settings.isTogether ? 0 : consumers) {
             threads.append(try Thread.spawn("bench-consume") { self.guarding { try BenchConsumer.run(self, index: index) } })
         }
-        for index in 0..<settings.producers {
+        for index in 0..<(settings.isTogether ? 0 : producers) {
             threads.append(try Thread.spawn("bench-produce") { self.guarding { try BenchProducer.run(self, index: index) } })
         }
-        while ready.load(ordering: .acquiring) < settings.producers + settings.consumers, !isOver { Clock.sleep(nanoseconds: 1_000_000) }
+        let everybody = settings.isTogether ? 1 : producers + consumers
+        while ready.load(ordering: .acquiring) < everybody, !isOver { Clock.sleep(nanoseconds: 1_000_000) }
         atStart()
         // A little later, so that all threads see it before.
         began.store(Clock.monotonic + 20_000_000, ordering: .releasing)
@@ -83,6 +105,14 @@ final class BenchRun: Sendable {
         }
     }
 
+    /// The same, and sleeps until then.
+    @discardableResult
+    func pauseUntilStart() -> UInt64 {
+        let start = awaitStart()
+        while Clock.monotonic < start { Clock.sleep(nanoseconds: 100_000) }
+        return start
+    }
+
     /// A producer has sent, and seen acknowledged, all that it will.
     func producerEnded(sent count: Int, outOfOrder: Int, at time: UInt64) {
         sent.add(count, ordering: .acquiringAndReleasing)
@@ -91,14 +121,22 @@ final class BenchRun: Sendable {
         sending.subtract(1, ordering: .acquiringAndReleasing)
     }
 
-    func consumerEnded(_ verifier: borrowing BenchVerifier, at time: UInt64) {
+    /// A competing consumer ends when all of them together have everything.
+    func received(_ count: Int) { taken.add(count, ordering: .acquiringAndReleasing) }
+    var receivedByAll: Int { taken.load(ordering: .acquiring) }
+
+    func consumerEnded(_ verifier: BenchVerifier, at time: UInt64) {
+        raise(lastEvent, to: time)
+        if settings.workload == .queue {
+            together.withLock { $0.merge(verifier) }
+            return
+        }
         let seen = Verdict(received: verifier.received, duplicated: verifier.duplicated, outOfOrder: verifier.outOfOrder)
         verdict.withLock { verdict in
             verdict.received += seen.received
             verdict.duplicated += seen.duplicated
             verdict.outOfOrder += seen.outOfOrder
         }
-        raise(lastEvent, to: time)
     }
 
     /// How many were sent; nil while somebody still sends.
@@ -120,5 +158,9 @@ final class BenchRun: Sendable {
         let (first, last) = (began.load(ordering: .acquiring), lastEvent.load(ordering: .acquiring))
         return last > first ? Double(last - first) / 1e9 : 0
     }
-    var seen: Verdict { verdict.withLock { $0 } }
+    var seen: Verdict {
+        guard settings.workload == .queue else { return verdict.withLock { $0 } }
+        let publishers = verdict.withLock { $0 }
+        return together.withLock { Verdict(received: $0.received, duplicated: $0.duplicated, outOfOrder: $0.outOfOrder + publishers.outOfOrder) }
+    }
 }
