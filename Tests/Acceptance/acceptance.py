@@ -13,6 +13,7 @@ from broker import DRIVER, Skipped
 import claims_damage
 import claims_disk
 import claims_hostile
+import claims_lane
 import claims_limits
 import claims_operating
 import claims_orders
@@ -20,7 +21,7 @@ import claims_protocol
 import claims_scale
 import claims_streaming
 
-MODULES = (claims_operating, claims_disk, claims_damage, claims_hostile, claims_limits, claims_protocol, claims_orders, claims_streaming, claims_scale)
+MODULES = (claims_operating, claims_disk, claims_damage, claims_hostile, claims_limits, claims_lane, claims_protocol, claims_orders, claims_streaming, claims_scale)
 
 
 def claims(*modules):
