@@ -210,8 +210,8 @@ def judge_queue(client, topics, told):
     return found, dead
 
 
-def judge(target, told, cut=None, flush=0):
-    """Judges a running broker. `cut`: when the power went; None: it did not. Answers how many records each log has."""
+def judge(target, told, cut=None, delay=0):
+    """Judges a running broker. `cut`: when the power went; None: it did not; `delay`: how late a flush may have been. Answers how many records each log has."""
     with target.client() as client:
         topics = {topic["name"]: topic for topic in client.topics(native.LIST_TOPICS)}
         counts = {}
@@ -219,7 +219,7 @@ def judge(target, told, cut=None, flush=0):
             least = told.least(log)
             if cut is not None and durability == 1:
                 # At most the interval and one flush; a busy machine may come to it later than it should.
-                least = told.least(log, cut - int((FLUSH_INTERVAL + flush + 1) * 1e9))
+                least = told.least(log, cut - int((FLUSH_INTERVAL + delay + 1) * 1e9))
             elif cut is not None and durability == 0:
                 least = 0
             counts[log] = judge_log(client, topics, told, log, least)

@@ -6,6 +6,7 @@ trace, makes images of what power cuts leave of it, and lets the broker recover 
     NEEDLETAIL_POWER_SEED=17 power.py              begins with another trace
 
 A trace is what happened once; the images of one are the same again. One that breaks a promise is kept, with what was told before."""
+import errno
 import multiprocessing
 import os
 import pathlib
@@ -204,37 +205,51 @@ def judge_the_judge():
 # Images
 
 
-def check_image(setting, image, told, time_, flush, chance):
-    """Starts the broker on what the power cut left. Answers whether records of the control were lost."""
-    with MountedImage(image, setting.kind) as path:
-        target = setting.target(path / "data")
-        try:
-            target.start()
-            first = judge(target, told, time_, flush)
-            judge_offsets(target, told)
-            if chance.random() < 0.25:
-                # Recovering twice is recovering once.
-                target.kill()
-                target.start()
-                second = judge(target, told, time_, flush)
-                if first != second:
-                    raise Broken(f"the second recovery found something else: {first[0]}, then {second[0]}")
-                target.cli("produce", "afterwards", "--create", input=b"goes on\n")
+def check_image(setting, image, told, time_, delay, chance):
+    """Starts the broker on what the power cut left. Answers whether records of the control were lost; None where the file system itself
+    was lost, as ext4 is when its superblock is torn while it is being mounted."""
+    try:
+        mounted = MountedImage(image, setting.kind)
+        mounted.__enter__()
+    except OSError as error:
+        if error.errno in (errno.EBADMSG, errno.EUCLEAN):
+            return None
+        raise
+    try:
+        return judge_image(setting, mounted.path, told, time_, delay, chance)
+    finally:
+        mounted.__exit__()
+
+
+def judge_image(setting, path, told, time_, delay, chance):
+    target = setting.target(path / "data")
+    try:
+        target.start()
+        first = judge(target, told, time_, delay)
+        judge_offsets(target, told)
+        if chance.random() < 0.25:
+            # Recovering twice is recovering once.
             target.kill()
-            verify(path / "data")
-            return first[0][CONTROL] < told.least(CONTROL)
-        except Exception as error:
-            raise Broken(f"{error}\n{target.log()[-3000:]}") from error
-        finally:
-            target.remove()
+            target.start()
+            second = judge(target, told, time_, delay)
+            if first != second:
+                raise Broken(f"the second recovery found something else: {first[0]}, then {second[0]}")
+            target.cli("produce", "afterwards", "--create", input=b"goes on\n")
+        target.kill()
+        verify(path / "data")
+        return first[0][CONTROL] < told.least(CONTROL)
+    except Exception as error:
+        raise Broken(f"{error}\n{target.log()[-3000:]}") from error
+    finally:
+        target.remove()
 
 
 def check_round(setting, trace, base, home, told, cuts, deadline):
-    """Images of these cuts, in their order. Answers how many there were, and how many lost records of the control."""
-    told, heard, flush = told.copy(), 0, longest_flush(trace)
+    """Images of these cuts, in their order. Answers how many there were, how many lost records of the control, and how many their file system."""
+    told, heard, delay = told.copy(), 0, longest_delay(trace)
     cutter = PowerCuts(trace, base, home, setting.kind)
     image = pathlib.Path(home) / f"image-{os.getpid()}"
-    images = lost = 0
+    images = lost = broken = 0
     try:
         for number, cut in enumerate(cuts):
             if time.monotonic() > deadline:
@@ -247,15 +262,15 @@ def check_round(setting, trace, base, home, told, cuts, deadline):
             cutter.image(cut, chance_of(*name), image)
             time_ = trace.events[cut - 1].time if cut else 0
             try:
-                lost += check_image(setting, image, told, time_, flush, chance_of(*name, "check"))
+                has_lost = check_image(setting, image, told, time_, delay, chance_of(*name, "check"))
             except Exception as error:
                 cutter.image(cut, chance_of(*name), image)
                 raise Broken(f"{setting}, power cut before event {cut} of {len(trace.events)} (image {number}): {error}\nkept in {keep(image, told)}") from error
-            images += 1
+            images, lost, broken = images + (has_lost is not None), lost + bool(has_lost), broken + (has_lost is None)
     finally:
         cutter.close()
         image.unlink(missing_ok=True)
-    return images, lost
+    return images, lost, broken
 
 
 def keep(image, told):
@@ -266,21 +281,26 @@ def keep(image, told):
     return kept
 
 
-def longest_flush(trace):
-    begun, longest = {}, 0
-    for event in trace.events:
+def longest_delay(trace):
+    """What `interval` may take longer in this trace: its longest flush, and the longest time in which nothing at all was said or written,
+    because the broker was down or the machine had no time for it."""
+    begun, flush, quiet = {}, 0, 0
+    marks = [place for place, event in enumerate(trace.events) if event.kind == "M"]
+    events = trace.events[marks[0] : marks[-1]] if marks else []
+    for before, event in zip(events, events[1:]):
+        quiet = max(quiet, event.time - before.time)
         if event.kind == "F":
             begun[event.offset] = event.time
-        elif event.kind == "D":
-            longest = max(longest, event.time - begun[event.offset])
-    return longest / 1e9
+        elif event.kind == "D" and event.offset in begun:
+            flush = max(flush, event.time - begun[event.offset])
+    return (flush + quiet) / 1e9
 
 
 def check_images(setting, trace_path, base, home, told, count, deadline, salt=""):
     """Images of one trace, by several processes, each in rounds over the whole of it."""
 
     def work(worker):
-        trace, images, lost, number = Trace(trace_path), 0, 0, 0
+        trace, images, lost, broken, number = Trace(trace_path), 0, 0, 0, 0
         mine = count // WORKERS + (worker < count % WORKERS)
         while images < mine and time.monotonic() < deadline:
             chance = chance_of("cuts", setting.seed, salt, worker, number)
@@ -288,9 +308,9 @@ def check_images(setting, trace_path, base, home, told, count, deadline, salt=""
             # Recovery is a small part of a trace, and worth a large part of the cuts.
             recovery = next((place for place, event in enumerate(trace.events) if event.kind == "M"), 0)
             cuts = sorted([chance.randrange(recovery + 1) if chance.random() < (0.4 if salt else 0.05) else cut for cut in cuts])
-            more, gone = check_round(setting, trace, base, home, told, cuts, deadline)
-            images, lost, number = images + more, lost + gone, number + 1
-        return images, lost
+            more, gone, useless = check_round(setting, trace, base, home, told, cuts, deadline)
+            images, lost, broken, number = images + more, lost + gone, broken + useless, number + 1
+        return images, lost, broken
 
     return in_children(work, WORKERS)
 
@@ -323,12 +343,12 @@ def in_children(work, count):
 
 class Sums:
     def __init__(self):
-        self.traces = self.images = self.lost = self.judged = self.caught = self.second = 0
+        self.traces = self.images = self.lost = self.broken = self.judged = self.caught = self.second = 0
 
     def __str__(self):
         return (
             f"{self.images} images of {self.traces} traces ({self.second} of a recovery under way); {self.judged} acknowledgements, each behind a flush "
-            f"that covers it; control: without flushes {self.caught} were not, and {self.lost} images had lost some")
+            f"that covers it; control: without flushes {self.caught} were not, and {self.lost} images had lost some; {self.broken} images were no file system")
 
 
 def run_seed(seed, kind, count, deadline, sums, seconds=3):
@@ -341,8 +361,8 @@ def run_seed(seed, kind, count, deadline, sums, seconds=3):
         sums.traces, sums.judged, sums.caught = sums.traces + 1, sums.judged + judged, sums.caught + caught
         # A third is for power cuts during a recovery.
         soon = time.monotonic() + (deadline - time.monotonic()) * 0.6
-        images, lost = check_images(setting, first / "trace", base, home, Told(), max(1, count * 2 // 3), soon)
-        sums.images, sums.lost = sums.images + images, sums.lost + lost
+        images, lost, broken = check_images(setting, first / "trace", base, home, Told(), max(1, count * 2 // 3), soon)
+        sums.images, sums.lost, sums.broken = sums.images + images, sums.lost + lost, sums.broken + broken
         if time.monotonic() < deadline:
             again(setting, first, base, home, count - count * 2 // 3, deadline, sums)
     finally:
@@ -366,8 +386,8 @@ def again(setting, first, base, home, count, deadline, sums):
     told = in_child(choose)
     second = home / "second"
     in_child(record_second, setting, home / "second-base", second, told, 1)
-    images, lost = check_images(setting, second / "trace", home / "second-base", home, told, count, deadline, "again")
-    sums.images, sums.second, sums.traces = sums.images + images, sums.second + images, sums.traces + 1
+    images, lost, broken = check_images(setting, second / "trace", home / "second-base", home, told, count, deadline, "again")
+    sums.images, sums.second, sums.traces, sums.broken = sums.images + images, sums.second + images, sums.traces + 1, sums.broken + broken
 
 
 def main():
@@ -408,6 +428,9 @@ def main():
     if any(sums[kind].images > 100 and not sums[kind].lost for kind in kinds):
         failures.append("control")
         print("FAILED no image lost anything of the topic without flushes: the images prove nothing")
+    if any(sums[kind].broken > 5 + sums[kind].images // 100 for kind in kinds):
+        failures.append("file systems")
+        print("FAILED too many images were no file system: the recorder or the disk is wrong")
     print(f"{done()} images in {time.monotonic() - began:.0f} s")
     print(f"{done()} passed, {len(failures)} failed")
     return 1 if failures else 0
