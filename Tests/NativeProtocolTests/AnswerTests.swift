@@ -22,7 +22,7 @@ import Wire
         harness.feed(Frame.Hello(oldestVersion: 1, newestVersion: 9, maxFrameBytes: 1 << 20, features: .max, client: "x"), correlation: 42)
         let welcome: Frame.Welcome? = harness.takeFrame()
         #expect(welcome?.version == 1)
-        #expect(welcome?.features == Frame.Hello.compaction)
+        #expect(welcome?.features == (Frame.Hello.compaction | Frame.Hello.lanes))
         #expect(welcome?.maxFrameBytes == 1 << 20)
         #expect(welcome?.maxUnanswered == 77)
         #expect(welcome?.node == 3 && welcome?.shards == 4 && welcome?.server == "n" && welcome?.serverVersion == "9")
