@@ -62,7 +62,9 @@ extension Broker {
                 bytes = range.count
                 if let topic = topic(partition.id.topic), topic.handsOutRecords, let fault = Broker.recordFault(input.extracting(range.indices)) {
                     counters.unreadableRefused &+= 1
-                    throw LogError.corruptBatch(fault)
+                    // Damage on the way is another matter, and said first.
+                    _ = try RecordBatchHeader(checking: input.extracting(range.indices), limit: .max)
+                    throw LogError.invalidRecord(fault)
                 }
                 result = try log.append(batch: input.extracting(range.indices), now: now)
             case .message(let message):

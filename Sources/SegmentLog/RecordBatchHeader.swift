@@ -157,11 +157,12 @@ extension RecordBatchHeader {
         if magic == 0 || magic == 1 { throw .unsupportedBatch("message format \(magic)") }
         if let fault = structuralFault { throw .corruptBatch(fault.description) }
         guard totalByteCount == batch.byteCount else { throw .corruptBatch("length field says \(totalByteCount) bytes of \(batch.byteCount)") }
-        guard recordCount >= 1, lastOffsetDelta == recordCount &- 1 else { throw .corruptBatch("record count and offsets do not agree") }
         if isControl { throw .unsupportedBatch("control batch") }
         if isTransactional { throw .unsupportedBatch("transactional batch") }
         guard producerID < 0 || (producerEpoch >= 0 && baseSequence >= 0) else { throw .corruptBatch("producer without epoch or sequence") }
         guard checksumHolds(in: batch) else { throw .corruptBatch("checksum") }
+        // With the checksum right it is what the client meant: sending it again would not help.
+        guard recordCount >= 1, lastOffsetDelta == recordCount &- 1 else { throw .invalidRecord("record count and offsets do not agree") }
     }
 }
 

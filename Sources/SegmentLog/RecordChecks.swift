@@ -85,5 +85,5 @@ extension Log {
         } catch { return nil }
     }
 
-    private static func lies(_ header: RecordBatchHeader) -> LogError { .corruptBatch("its records are not the \(header.recordCount) that it says") }
+    private static func lies(_ header: RecordBatchHeader) -> LogError { .invalidRecord("its records are not the \(header.recordCount) that it says") }
 }

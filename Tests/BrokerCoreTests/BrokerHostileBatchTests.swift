@@ -58,7 +58,7 @@ struct BrokerHostileBatchTests {
     func aQueueRefusesBatchesWhoseRecordsLie(bad: Bad) throws {
         let harness = try Harness()
         let queue = try harness.create("q", .queue())
-        #expect(harness.errorCode(Self.send(harness, queue, Self.batch(bad))) == .corruptBatch)
+        #expect(harness.errorCode(Self.send(harness, queue, Self.batch(bad))) == .invalidRecord)
         #expect(harness.statistic("unreadable_refused_total") == 1)
         guard case .appended? = Self.send(harness, queue, Self.batch(nil)) else { return #expect(Bool(false), "a good one is refused") }
     }
@@ -68,7 +68,7 @@ struct BrokerHostileBatchTests {
     func aStreamRefusesBatchesThatHaveNotTheRecordsTheySay(bad: Bad) throws {
         let harness = try Harness()
         let topic = try harness.create("t")
-        #expect(harness.errorCode(Self.send(harness, topic, Self.batch(bad))) == .corruptBatch)
+        #expect(harness.errorCode(Self.send(harness, topic, Self.batch(bad))) == .invalidRecord)
     }
 
     @Test(arguments: bad, [true, false])

@@ -91,6 +91,6 @@ struct TimestampTests {
         do {
             try bench.append(batch: lying)
             Issue.record("taken")
-        } catch { guard case LogError.corruptBatch = error else { throw error } }
+        } catch { guard case LogError.invalidRecord = error else { throw error } }
     }
 }
