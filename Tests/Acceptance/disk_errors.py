@@ -9,8 +9,11 @@ to have it too); what was acknowledged is there.
     NEEDLETAIL_ERRORS=all disk_errors.py             every n of reads, writes and flushes, once and on, on ext4 and XFS
     NEEDLETAIL_ERRORS=ext4:write:once:17 disk_errors.py      one case"""
 import os
+import pathlib
+import pprint
 import shutil
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -21,7 +24,7 @@ from disk_script import QUEUE, SCRIPT, STEPS, Script, has_line, make_base, targe
 from fault_check import Broken, judge, verify
 from fault_load import DEAD
 from power import in_children
-from recorded_disk import MountedImage, PowerCuts, RecordedDisk, Trace, chance_of, die_with_parent, folder, need_a_recorded_disk, own_mounts
+from recorded_disk import MountedImage, PowerCuts, RecordedDisk, Trace, chance_of, copy_sparse, die_with_parent, folder, need_a_recorded_disk, own_mounts
 
 CHOSEN = os.environ.get("NEEDLETAIL_ERRORS", "")
 SECONDS = float(os.environ.get("NEEDLETAIL_ERRORS_SECONDS", 40))
@@ -34,6 +37,7 @@ class Case:
     def __init__(self, kind, what, how, number):
         self.kind, self.what, self.how, self.number = kind, what, how, number
         self.driver = ("io_uring", "epoll")[number % 2]
+        self.has_given_up = self.is_excused = False
 
     def __str__(self):
         return f"{self.kind}:{self.what}:{self.how}:{self.number}"
@@ -45,7 +49,8 @@ class Case:
             try:
                 self.stage(disk, target, told, base, home)
             except Exception as error:
-                raise Broken(f"{self} on {self.driver}: {error}\n{target.log()[-4000:]}") from error
+                kept = keep(disk, base, told)
+                raise Broken(f"{self} on {self.driver}: {error}\n{target.log()[-4000:]}\nkept in {kept}") from error
             finally:
                 target.remove()
         shutil.rmtree(home)
@@ -74,6 +79,7 @@ class Case:
             # The file system has given up: whoever runs it mounts it again.
             disk.unmount()
             disk.mount()
+            self.has_given_up = True
         self.judge_restart(disk, target, script, told, base, home)
 
     def judge_running(self, disk, target, script):
@@ -96,7 +102,18 @@ class Case:
 
     def judge_restart(self, disk, target, script, told, base, home):
         target.start()
-        first = self.judge_content(target, script, told)
+        try:
+            first = self.judge_content(target, script, told)
+        except Broken:
+            if self.kind != "ext4" or not self.has_given_up:
+                raise
+            # When a write to its journal fails, ext4 (of Linux 6.18) answers a flush that is asked for right then with success, although
+            # the transaction with the file's new size has failed with the journal. No caller can know. What was promised before that
+            # has to be there all the same.
+            self.is_excused = True
+            failed = next(event.time for event in Trace(disk.trace).events if event.kind in "wf")
+            told = script.told_before(base.told.copy(), failed)
+            first = self.judge_content(target, script, told)
         # What this process shows is on the disk: it would survive a power cut right now.
         trace = Trace(disk.trace)
         image = home / "image"
@@ -129,6 +146,15 @@ class Case:
             if found[0][log] > most:
                 raise Broken(f"'{log}' has {found[0][log]} records, of which {most} were published and not refused")
         return found
+
+
+def keep(disk, base, told):
+    """Puts aside what was on the disk, what was done to it, and what was told."""
+    kept = pathlib.Path(tempfile.mkdtemp(prefix="needletail-disk-error-"))
+    for path, name in ((base.image, "base"), (disk.backing, "disk"), (disk.trace, "trace")):
+        copy_sparse(path, kept / name)
+    (kept / "told").write_text(pprint.pformat(vars(told), width=160))
+    return kept
 
 
 class Nothing:
@@ -308,24 +334,28 @@ def run_cases(cases, prepared, home, deadline):
     """All of them, by several processes; answers how many passed."""
 
     def work(worker):
-        passed, failures = 0, []
+        passed, excused, failures = 0, 0, []
         for case in cases[worker::WORKERS]:
             if time.monotonic() > deadline or len(failures) >= 10:
                 break
             try:
-                case.try_it(prepared[case.kind], home) if isinstance(case, Case) else case[1]()
+                if isinstance(case, Case):
+                    case.try_it(prepared[case.kind], home)
+                    excused += case.is_excused
+                else:
+                    case[1]()
                 passed += 1
             except Exception as error:
                 failures.append(str(error))
                 print(f"FAILED disk error {error if isinstance(error, Broken) else traceback.format_exc()}", flush=True)
-        return passed, len(failures)
+        return passed, len(failures), excused
 
     return in_children(work, WORKERS)
 
 
 def main():
     began, home, prepared = time.monotonic(), folder("errors"), {}
-    passed = failed = 0
+    passed = failed = excused = 0
     if os.geteuid() == 0:
         own_mounts()
     try:
@@ -336,6 +366,8 @@ def main():
                 print(f"skip  disk errors on {kind}: {reason}", flush=True)
                 continue
             prepared[kind] = make_base(kind, home)
+        if not prepared:
+            return 0
         if ":" in CHOSEN:
             kind, what, how, number = CHOSEN.split(":")
             cases = [Case(kind, what, how, int(number))]
@@ -352,11 +384,11 @@ def main():
             others = [each for kind in list(prepared)[: None if CHOSEN == "all" else 1] for each in others_of(prepared[kind], home, kind)]
             print(f"      the script: {'; '.join(told)}; {len(cases)} cases and {len(others)} of slow and full disks", flush=True)
             cases = others + cases
-        passed, failed = run_cases(cases, prepared, home, float("inf") if CHOSEN else began + SECONDS)
+        passed, failed, excused = run_cases(cases, prepared, home, float("inf") if CHOSEN else began + SECONDS)
     finally:
         shutil.rmtree(home, ignore_errors=True)
     if prepared:
-        print(f"{'FAILED' if failed else 'ok   '} disk errors: {passed} cases as promised, {failed} not; {time.monotonic() - began:.0f} s")
+        print(f"{'FAILED' if failed else 'ok   '} disk errors: {passed} cases as promised ({excused} but for what ext4 said of its failed journal), {failed} not; {time.monotonic() - began:.0f} s")
         print(f"{passed} passed, {failed} failed")
     return 1 if failed or (prepared and not passed) else 0
 

@@ -24,7 +24,7 @@ class Script:
         self.sent, self.topics = dict(sent or {}), topics
         # What was refused for the disk's sake; which of the refused may be stored all the same: the first of each log.
         self.failed, self.unknown = set(), {}
-        self.client, self.refusals = None, []
+        self.client, self.refusals, self.marks = None, [], []
 
     def prepare(self):
         load = Load(self.target, lambda text: None, self.chance, SCRIPT)
@@ -35,9 +35,21 @@ class Script:
     def attach(self):
         self.client = self.target.client()
         self.worker = f"script-{self.told.heard}"
-        self.told.hear(f"w {self.worker}")
+        self.say(f"w {self.worker}")
         with contextlib.suppress(native.Refused):
             self.client.subscribe(1, QUEUE, "queue", messages=1)
+
+    def say(self, text):
+        """Writes down what was told, and when."""
+        self.marks.append((time.monotonic_ns(), text))
+        self.told.hear(text, self.marks[-1][0])
+
+    def told_before(self, told, moment):
+        """What was promised before a moment, and all that was tried, on top of what was told before the script."""
+        for when, text in self.marks:
+            if when < moment or text[0] not in "aST":
+                told.hear(text, when)
+        return told
 
     def run(self, steps, reads=False):
         """Answers how many steps were taken before the broker ended, if it did."""
@@ -61,7 +73,7 @@ class Script:
                     continue
                 return step
             except TimeoutError as error:
-                raise Broken(f"step {step} was not answered within a minute") from error
+                raise Broken(f"step {step} was not answered within two minutes") from error
         return steps
 
     def take(self, step):
@@ -91,7 +103,7 @@ class Script:
         if log in self.failed:
             raise Broken(f"'{log}' acknowledges again after it had failed")
         self.sent[log] = first + count
-        self.told.hear(f"a {log} 1 {first} {count} {published['offset']}", time.monotonic_ns())
+        self.say(f"a {log} 1 {first} {count} {published['offset']}")
         return True
 
     def refuse(self, log, error, count=0):
@@ -112,25 +124,25 @@ class Script:
             delivery = self.client.deliveries.pop(0)
             for record in delivery.records:
                 number = "{} {}".format(*map(int, TAG.match(record.value).groups()[1:]))
-                self.told.hear(f"d {number} {int(delivery.is_redelivery)} {self.worker}")
-                self.told.hear(f"s accept {number}")
+                self.say(f"d {number} {int(delivery.is_redelivery)} {self.worker}")
+                self.say(f"s accept {number}")
                 try:
                     self.client.settle(1, [(delivery.partition, native.ACCEPT, record.offset, record.offset)])
-                    self.told.hear(f"S accept {number}")
+                    self.say(f"S accept {number}")
                 except native.Refused as error:
                     self.refuse("__cursors", error)
             self.client.credit(1, len(delivery.records))
 
     def change_catalog(self, step):
         name = f"t1-{self.told.heard}"
-        self.told.hear(f"t+ {name}")
+        self.say(f"t+ {name}")
         try:
             self.client.create(name)
-            self.told.hear(f"T+ {name}")
+            self.say(f"T+ {name}")
             if step % 16 == 6:
-                self.told.hear(f"t- {name}")
+                self.say(f"t- {name}")
                 self.client.ok(native.DELETE_TOPIC, native.text(name))
-                self.told.hear(f"T- {name}")
+                self.say(f"T- {name}")
         except native.Refused as error:
             self.refuse("__catalog", error)
 

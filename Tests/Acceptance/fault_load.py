@@ -77,7 +77,9 @@ class Target(Broker):
         return connection
 
     def client(self):
-        return native.Native(self.connect(), name="fault")
+        client = native.Native(self.connect(), name="fault")
+        client.socket.settimeout(120)
+        return client
 
 
 class OffsetClient:
@@ -275,7 +277,7 @@ class Load:
                     client.receive()
                 except TimeoutError:
                     continue
-                client.socket.settimeout(60)
+                client.socket.settimeout(120)
                 while client.deliveries:
                     self.settle(client, client.deliveries.pop(0), chance, worker)
                 client.socket.settimeout(0.2)

@@ -70,7 +70,7 @@ class Clients:
             except BaseException:
                 self.failures.put(traceback.format_exc())
 
-        self.process = FORK.Process(target=run)
+        self.process = FORK.Process(target=run, daemon=True)
         self.process.start()
 
     def end(self):

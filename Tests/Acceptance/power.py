@@ -62,7 +62,7 @@ def in_child(work, *arguments):
         except BaseException:
             results.put((None, traceback.format_exc()))
 
-    process = FORK.Process(target=run)
+    process = FORK.Process(target=run, daemon=True)
     process.start()
     while True:
         try:
@@ -326,7 +326,7 @@ def in_children(work, count):
         except BaseException as error:
             results.put((None, f"{error}" if isinstance(error, Broken) else traceback.format_exc()))
 
-    processes = [FORK.Process(target=run, args=(number,)) for number in range(count)]
+    processes = [FORK.Process(target=run, args=(number,), daemon=True) for number in range(count)]
     for process in processes:
         process.start()
     answers = [results.get() for _ in processes]
