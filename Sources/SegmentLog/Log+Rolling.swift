@@ -92,6 +92,8 @@ extension Log {
     /// Starts to prepare the next segment when the active one is half full, where short flushes are waited for.
     func prepareSpare() {
         guard !storage.isVolatile, fault == nil, background.spare == nil, background.preparing == nil, let segment = active else { return }
+        // Not before the log is ready: readying removes an earlier life's spares, which have the same names.
+        guard toPrepare == nil else { return }
         guard options.durability.waitsForFlush, flushing.typicalBytes < Self.bulkFlushBytes else { return }
         guard segment.end >= segment.limit / 2 else { return }
         let size = min(segment.limit * 4, segmentLimit)
