@@ -97,7 +97,10 @@ extension Broker {
                 case .free(let lane, let end): try copyOut(job, lane, end, log, &budget)
                 case .compact(let parts): try copyOn(job, parts, log, &budget)
                 }
-            } catch { abandon(job) }
+            } catch {
+                if let log = job.store.log { failed(job.store, log) }
+                abandon(job)
+            }
         }
     }
 

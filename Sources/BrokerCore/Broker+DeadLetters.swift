@@ -249,10 +249,8 @@ extension Broker {
         let partition = try choosePartition(target, index, .message(message), input.bytes)
         let log = try openLog(partition)
         let result: AppendResult
-        do throws(LogError) {
-            result = try log.append(MessageParts(message), input: input.bytes, now: now)
-        } catch {
-            if log.fault != nil { touch(partition) }
+        do throws(LogError) { result = try log.append(MessageParts(message), input: input.bytes, now: now) } catch {
+            failed(partition, log)
             throw BrokerError(error)
         }
         let waiter = Waiter(needed: result.baseOffset + 1, kind: .moved(MovedRecord(move: move, first: first, last: last)))
@@ -302,7 +300,11 @@ extension Broker {
         let partition = target.partitions[0]
         let log: Log
         do throws(BrokerError) { log = try openLog(partition) } catch { throw .closed }
-        let result = try log.append(batch: copy.bytes, now: now)
+        let result: AppendResult
+        do throws(LogError) { result = try log.append(batch: copy.bytes, now: now) } catch {
+            failed(partition, log)
+            throw error
+        }
         wait(partition, log, Waiter(needed: result.baseOffset + Int64(result.count), kind: .moved(record)), partition.isMemory ? .none : .group)
         move.first = last + 1
     }

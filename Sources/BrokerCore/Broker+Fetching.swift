@@ -80,11 +80,13 @@ extension Broker {
 
     /// How long a fetch waits for the disk that would not wait for new messages.
     private static let loadMilliseconds: UInt32 = 30_000
+    private static let waitMillisecondsMax: UInt32 = 300_000
 
     private func park(_ fetch: Fetch, _ found: [Fetched], _ id: RequestID, _ session: Session, isLoading: Bool) {
         let parked = ParkedFetch(
             session: session.id, request: id, fetch: fetch, partitions: fetch.parts.compactMap { try? partition($0.topic, $0.partition) },
-            available: found.map { $0.slice?.range.count ?? 0 })
+            available: found.map { $0.slice?.range.count ?? 0 },
+            deadline: now.instant.advanced(byNanoseconds: UInt64(min(fetch.waitMilliseconds, Broker.waitMillisecondsMax)) * 1_000_000))
         parked.isLoading = isLoading
         for partition in parked.partitions { partition.parked.append(parked) }
         if session.parked.count > 64 { session.parked.removeAll { $0.isAnswered } }
@@ -92,7 +94,7 @@ extension Broker {
         parkedFetches += fetch.parts.count
         counters.fetchesParked &+= 1
         let wait = isLoading ? max(fetch.waitMilliseconds, Broker.loadMilliseconds) : fetch.waitMilliseconds
-        later(.fetch(parked), milliseconds: UInt64(min(wait, 300_000)))
+        later(.fetch(parked), milliseconds: UInt64(min(wait, Broker.waitMillisecondsMax)))
         fetchTimers += 1
         if fetchTimers > 4_096 + 4 * parkedFetches {
             // Most of them were answered long before their time.
@@ -124,7 +126,14 @@ extension Broker {
             let found = read(parked.fetch, &isLoading)
             if isLoading { continue }
             parked.isLoading = false
-            guard isDue(found, parked.fetch) else { continue }
+            guard isDue(found, parked.fetch) || now.instant >= parked.deadline else {
+                // From now on it waits for more, as long as it was to; its other timer is that of the disk.
+                parked.available = found.map { $0.slice?.range.count ?? 0 }
+                parked.total = parked.available.reduce(0, +)
+                timers.insert(.fetch(parked), deadline: parked.deadline.rawValue)
+                fetchTimers += 1
+                continue
+            }
             drop(parked)
             deliver(found, parked.session, parked.request)
         }

@@ -73,7 +73,7 @@ extension Broker {
             }
         } catch {
             // Nobody may be waiting for it, and still its failure has to be told.
-            if log.fault != nil { touch(partition) }
+            failed(partition, log)
             throw BrokerError(error)
         }
         touch(partition)
@@ -84,6 +84,11 @@ extension Broker {
             counters.bytesIn &+= UInt64(bytes)
         }
         return (result, log)
+    }
+
+    /// An append failed: where the log has failed with it, whoever waits for what was appended before is to be told.
+    func failed(_ partition: Partition, _ log: Log) {
+        if log.fault != nil { touch(partition) }
     }
 
     // MARK: Which partition

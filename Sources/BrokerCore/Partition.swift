@@ -59,13 +59,16 @@ final class ParkedFetch {
     var isAnswered = false
     /// It waits for the disk: what it wants is there, but not in memory.
     var isLoading = false
+    /// How long it waits for more.
+    let deadline: Instant
 
-    init(session: SessionID, request: RequestID, fetch: Fetch, partitions: [Partition], available: [Int]) {
+    init(session: SessionID, request: RequestID, fetch: Fetch, partitions: [Partition], available: [Int], deadline: Instant) {
         self.session = session
         self.request = request
         self.fetch = fetch
         self.partitions = partitions
         self.available = available
+        self.deadline = deadline
         total = available.reduce(0, +)
     }
 }

@@ -147,6 +147,20 @@ struct BrokerFailureTests {
         return Set(harness.takenPayloads())
     }
 
+    /// The first publish is written and its flush is under way; the second fails in making its segment, and nothing is asked after that.
+    @Test(arguments: 1..<80) func whoWaitsForAFlushIsAnsweredWhenALaterAppendFails(_ step: Int) throws {
+        let storage = MemoryStorage(isVolatile: false)
+        guard let harness = try? Harness(storage: storage, failing: FailingStorage(storage, .ioError, at: step), Self.adjust) else { return }
+        guard case .topics(let made)? = harness.answer(.createTopic(name: "a", TopicOptions())), let topic = made.first?.id else { return }
+        harness.publish(topic, "warm")
+        harness.settleDown()
+        let first = harness.publish(topic, String(repeating: "x", count: 900))
+        harness.tick()
+        let second = harness.publish(topic, String(repeating: "y", count: 900))
+        harness.settleDown()
+        #expect(harness.responses[first] != nil && harness.responses[second] != nil, "operation \(step)")
+    }
+
     @Test(arguments: [FailingStorage.Fault.ioError, .diskFull])
     func anErrorOfAnyOperationIsAnsweredAndLosesNothing(fault: FailingStorage.Fault) throws {
         var step = 1
