@@ -11,7 +11,7 @@ let settings: [SwiftSetting] = [
     .enableExperimentalFeature("Lifetimes"),
 ]
 
-let ground: [Target.Dependency] = ["Bytes", "Containers", "ConfigFile", "Observability"]
+let ground: [Target.Dependency] = ["Bytes", "Containers", "ConfigFile", "Observability", "Mutants"]
 
 /// One folder under Sources/Protocols each; adding a protocol is one word here.
 let protocols = ["Native", "Kafka"]
@@ -45,6 +45,7 @@ let package = Package(
         shim("CChecksum"),
         module("Bytes", ["CChecksum"]),
         module("Containers"),
+        .target(name: "Mutants", exclude: ["README.md"], swiftSettings: settings + [.define("MUTANTS", .when(configuration: .debug))]),
         shim("CYAML", links: [":libyaml.a"]),
         module("ConfigFile", ["CYAML"]),
         module("Observability", ["Containers"]),
@@ -58,7 +59,7 @@ let package = Package(
 
         // seam and protocols
         module("Wire", ["BrokerCore", "SegmentLog"] + ground),
-        module("NativeCodec", ["Bytes"]),
+        module("NativeCodec", ["Bytes", "Mutants"]),
 
         // machine
         shim("CUring", links: [":liburing.a"]),
@@ -84,12 +85,14 @@ let package = Package(
         .executableTarget(
             name: "orders", dependencies: ["NeedletailClient"], path: "docs/examples/orders", exclude: ["README.md"], swiftSettings: settings),
         module(
-            "ShardWorkload", ["Simulation", "ShardRuntime", "NativeProtocol", "NativeCodec", "BrokerCore", "SegmentLog"] + ground, path: "tools/workload"),
-        .executableTarget(name: "simulate", dependencies: ["Simulation", "ShardWorkload"], path: "tools/simulate", swiftSettings: settings),
+            "ShardWorkload", ["Simulation", "ShardRuntime", "NativeProtocol", "NativeCodec", "KafkaProtocol", "BrokerCore", "SegmentLog"] + ground,
+            path: "tools/workload"),
+        .executableTarget(name: "simulate", dependencies: ["Simulation", "ShardWorkload", "Mutants"], path: "tools/simulate", swiftSettings: settings),
 
         tests("Bytes"),
         tests("ConfigFile"),
-        tests("Simulation", ["ShardWorkload", "BrokerCore", "SegmentLog", "Bytes"]),
+        tests("Simulation", ["ShardWorkload", "BrokerCore", "SegmentLog", "Bytes", "Mutants"]),
+        tests("Mutants"),
         tests("Observability"),
         tests("Containers"),
         tests("Compression", ["Bytes"]),

@@ -14,7 +14,13 @@ package final class BrokerWorkload {
     private var oracle: QueueOracle
     private var report: LogWorkload.Report
     private var instant: UInt64 = 1_000_000_000
-    private var wall: Int64 = 1_700_000_000_000
+    /// How far the wall clock is from where it began and what has passed since.
+    private var wallJump: Int64 = 0
+    private var clocks: RandomStream
+    /// The last stop left everything in order.
+    private var wasStoppedCleanly = false
+    /// What came in, less what went and what is there: the same as long as a broker lives (Q9).
+    private var balance: Double?
     private var nextRequest: UInt64 = 1
     private var nextSession: UInt64 = 1
     private var nextMessage: UInt64
@@ -25,6 +31,8 @@ package final class BrokerWorkload {
     /// Where the sessions of a life are: only between two shards is there an order of what is seen.
     private var place = 0
     private var queue: TopicID?
+    /// Topics that were made, as the broker said.
+    private var known: Set<String> = []
     /// What each request was about.
     private var publishes: [RequestID: UInt64] = [:]
     private var confirms: [RequestID: UInt64] = [:]
@@ -51,6 +59,7 @@ package final class BrokerWorkload {
         let workload = BrokerWorkload(seed, profile)
         do { try workload.live() } catch { workload.report.violation = error }
         workload.broker = nil
+        workload.report.nanoseconds = workload.instant - 1_000_000_000
         workload.report.hash = workload.disk.trace.hash
         workload.report.faults = workload.disk.trace.faults
         workload.report.lines = workload.disk.trace.lines
@@ -62,6 +71,7 @@ package final class BrokerWorkload {
         self.profile = profile
         random = seed.stream("broker")
         placement = seed.stream("shards")
+        clocks = seed.stream("clocks")
         let trace = Trace()
         trace.keepsLines = profile.keepsTrace
         disk = SimulatedDisk(seed: seed, faults: .crashesOnly(&random), trace: trace)
@@ -71,6 +81,7 @@ package final class BrokerWorkload {
         options.log.durability = .group
         options.cursorWriteMilliseconds = random.pick([1, 50])
         options.moveRetryMilliseconds = 50
+        if profile.isLong { options.retentionCheckMilliseconds = 60_000 }
         options.segmentsBeforeAside = random.pick([1, 2, 8])
         keepsEach = random.pick([0, 10, 20])
         if keepsEach > 0 {
@@ -120,7 +131,8 @@ package final class BrokerWorkload {
         publishes = [:]
         confirms = [:]
         answers = [:]
-        oracle.restarted()
+        balance = nil
+        oracle.restarted(cleanly: wasStoppedCleanly)
     }
 
     private func makeBroker() throws(Violation) -> BrokerFleet? {
@@ -133,6 +145,7 @@ package final class BrokerWorkload {
     }
 
     private func end() throws(Violation) {
+        wasStoppedCleanly = false
         if disk.isDown {
             broker = nil
             disk.restart()
@@ -145,6 +158,7 @@ package final class BrokerWorkload {
             if !disk.isDown, disk.pendingOperations == 0, let problem = problems.first {
                 throw Violation(.contract, "a healthy broker does not close: \(problem)")
             }
+            wasStoppedCleanly = !disk.isDown && disk.pendingOperations == 0 && problems.isEmpty
             broker = nil
             if disk.isDown { disk.restart() } else { disk.kill() }
         case 1:
@@ -163,7 +177,11 @@ package final class BrokerWorkload {
             leaseMilliseconds: BrokerWorkload.leaseMilliseconds, deliveryLimit: UInt16(BrokerWorkload.deliveryLimit), deadLetterTopic: "dead")
         for (name, topic) in [("dead", TopicOptions()), ("work", TopicOptions.queue(letters))] {
             guard let made = try ask(.createTopic(name: name, topic), session) else { return false }
-            guard case .failed(let error) = made else { continue }
+            guard case .failed(let error) = made else {
+                // Whoever was told that a topic is there finds it after every crash.
+                guard known.insert(name).inserted else { throw Violation(.lostWrite, "'\(name)' was made, and is gone") }
+                continue
+            }
             guard error.code == .alreadyExists else { throw Violation(.contract, "'\(name)' is not made: \(error)") }
         }
         guard let described = try ask(.describeTopic(name: "work"), session) else { return false }
@@ -192,14 +210,36 @@ package final class BrokerWorkload {
         case ..<75: if keepsEach > 0 { try settleMost() } else { try settle() }
         case ..<78:
             if let session = sessions.last, random.chance(0.5) { close(session) }
-        default: try pass(UInt64(random.pick([1_000, 300_000, 20_000_000, 1_500_000_000])))
+        default:
+            if clocks.chance(0.1) { wallJump += Int64(clocks.within(-100_000...100_000)) * (clocks.chance(0.2) ? 1_000_000 : 1) }
+            try pass(UInt64(random.pick([1_000, 300_000, 20_000_000, 1_500_000_000])) * (profile.isLong ? 10_000 : 1))
         }
         try look()
+        if clocks.chance(0.2) { try checkBalance() }
+    }
+
+    /// Q9, by the broker's own figures, when nothing is on its way to it.
+    private func checkBalance() throws(Violation) {
+        guard shards == 1, publishes.isEmpty, !disk.isDown, let session = sessions.first else { return }
+        let asked = [perform(.statistics, session, []), perform(.listSubscriptions(topic: "work"), session, [])]
+        try look()
+        let (figures, described) = (answers.removeValue(forKey: asked[0]), answers.removeValue(forKey: asked[1]))
+        guard !disk.isDown, case .statistics(let list)? = figures, case .subscriptions(let found)? = described else { return }
+        func sum(_ names: String...) -> Double { list.reduce(0) { names.contains(String($1.name.dropFirst(11))) ? $0 + $1.value : $0 } }
+        let came = sum("messages_in_total", "redriven_total")
+        let went = sum("settled_total", "dead_lettered_total", "dropped_total", "purged_total")
+        let there = found.flatMap(\.cursors).reduce(0) { $0 + Double($1.redeliver + $1.inFlight + ($1.end - $1.next)) }
+        if let balance, balance != came - went - there {
+            throw Violation(.miscount, "came \(came), went \(went), there are \(there): \(came - went - there), and it was \(balance) before")
+        }
+        balance = came - went - there
     }
 
     // MARK: Sessions
 
-    private var now: Now { Now(instant: Instant(nanoseconds: instant), time: Timestamp(milliseconds: wall)) }
+    private var now: Now {
+        Now(instant: Instant(nanoseconds: instant), time: Timestamp(milliseconds: 1_700_000_000_000 + Int64(instant / 1_000_000) + wallJump))
+    }
 
     private func open() -> Session {
         let session = Session(id: SessionID(place: nextSession, on: place))
@@ -305,7 +345,7 @@ package final class BrokerWorkload {
     private func pass(_ nanoseconds: UInt64) throws(Violation) {
         let target = instant + nanoseconds
         var rounds = 0
-        while let broker, !disk.isDown, rounds < 500 {
+        while let broker, !disk.isDown, rounds < (profile.isLong ? 5_000 : 500) {
             rounds += 1
             broker.endTick(now: now)
             try look()
@@ -313,7 +353,6 @@ package final class BrokerWorkload {
             guard next <= target, !disk.isDown else { break }
             let passed = max(next, instant) - instant
             instant += passed
-            wall = 1_700_000_000_000 + Int64(instant / 1_000_000)
             for (ticket, result) in disk.completions(at: Instant(nanoseconds: instant)) where !disk.isDown {
                 broker.storageCompleted(ticket, result, now: now)
             }
@@ -384,8 +423,15 @@ package final class BrokerWorkload {
         let reader = open()
         reader.isReader = true
         subscribe(reader, "dead", "", .broadcast, credit: 1_000_000)
+        // One takes a few and holds on to them until their leases end. The other has no credit until all have come back: that alone wakes the
+        // queue then.
+        subscribe(open(), "work", TopicOptions.queueSubscription, .shared, credit: 3)
+        try pass(UInt64(BrokerWorkload.leaseMilliseconds) * 3_000_000)
         let worker = open()
-        subscribe(worker, "work", TopicOptions.queueSubscription, .shared, credit: 1_000_000)
+        subscribe(worker, "work", TopicOptions.queueSubscription, .shared, credit: 0)
+        try pass(500_000_000)
+        worker.credit = 1_000_000
+        perform(.credit(ConsumerID(rawValue: 1), messages: 1_000_000, bytes: 1 << 20), worker, [])
         var idle = 0
         while idle < 20 {
             try pass(500_000_000)

@@ -57,6 +57,7 @@ package final class GroupWorkload {
         let workload = GroupWorkload(seed, profile)
         do { try workload.live() } catch { workload.report.violation = error }
         workload.broker = nil
+        workload.report.nanoseconds = workload.instant - 1_000_000_000
         workload.report.hash = workload.disk.trace.hash
         workload.report.faults = workload.disk.trace.faults
         workload.report.lines = workload.disk.trace.lines

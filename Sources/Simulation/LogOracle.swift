@@ -12,6 +12,8 @@ package struct LogOracle {
         var timestamp: Int64
         /// When its write was done, on the monotonic clock; nil before.
         var written: UInt64?
+        /// When it was taken, on the broker's wall clock.
+        var taken: Int64 = 0
     }
 
     private var lineage: [Entry] = []
@@ -25,6 +27,8 @@ package struct LogOracle {
     /// Everything below survives the end of the process.
     private var written: Int64 = 0
     private var flushedAtFault: Int64?
+    /// The latest that the wall clock has said.
+    private var latest: Int64 = 0
     private var hadFault = false
     private let durability: Durability
 
@@ -49,11 +53,14 @@ package struct LogOracle {
 
     // MARK: Appending
 
-    package mutating func appended(_ messages: [UInt64], timestamps: [Int64], base: Int64, count: Int) throws(Violation) {
+    package mutating func appended(_ messages: [UInt64], timestamps: [Int64], base: Int64, count: Int, at wall: Int64 = 0) throws(Violation) {
         guard !isFaulted else { throw Violation(.acknowledgedAfterError, "an append was taken after an error of the disk") }
         guard count == messages.count else { throw Violation(.disorder, "\(messages.count) messages became \(count)") }
         guard base == end else { throw Violation(.disorder, "the append went to \(base), the end was \(end)") }
-        for (message, timestamp) in zip(messages, timestamps) { lineage.append(Entry(message: message, timestamp: timestamp, written: nil)) }
+        latest = max(latest, wall)
+        for (message, timestamp) in zip(messages, timestamps) {
+            lineage.append(Entry(message: message, timestamp: timestamp, written: nil, taken: wall))
+        }
     }
 
     /// The log recognised a retry.
@@ -108,6 +115,20 @@ package struct LogOracle {
         guard newStart >= start else { throw Violation(.inconsistentOffset, "the start moved back from \(start) to \(newStart)") }
         guard newStart <= limit else { throw Violation(.earlyRemoval, "the start moved to \(newStart); only what is below \(limit) may go") }
         start = newStart
+    }
+
+    /// Retention took what lies below `newStart`: only what is below `floor`, or older than `age` by the broker's clock (whatever producers
+    /// said), or whatever there is where bytes are over.
+    package mutating func retained(to newStart: Int64, floor: Int64?, age: Int64, at wall: Int64, hasSurplus: Bool) throws(Violation) {
+        latest = max(latest, wall)
+        var offset = max(start, floor ?? 0)
+        while offset < newStart, offset < end, !hasSurplus {
+            guard age >= 0, latest - lineage[Int(offset)].taken > age else {
+                throw Violation(.earlyRemoval, "offset \(offset), taken \(latest - lineage[Int(offset)].taken) ms ago, was removed; \(age) ms are kept")
+            }
+            offset += 1
+        }
+        try startMoved(to: newStart, allowed: end)
     }
 
     // MARK: Reading

@@ -13,6 +13,8 @@ package final class LogWorkload {
         package var damage = false
         package var sabotage: Sabotage?
         package var keepsTrace = false
+        /// A day in each seed: hours pass between steps.
+        package var isLong = false
         /// Between how many shards the topics of a broker are divided, anew in each life.
         package var shards = 1...1
         package init(errors: Bool = false, damage: Bool = false, sabotage: Sabotage? = nil, shards: ClosedRange<Int> = 1...1) {
@@ -37,6 +39,8 @@ package final class LogWorkload {
         /// Old messages that a broker set aside.
         package var setAside = 0
         package var refusals = 0
+        /// How much time passed in the simulation.
+        package var nanoseconds: UInt64 = 0
 
         package init(seed: Seed, hash: UInt64, faults: [String], lines: [String], setting: String) {
             self.seed = seed
@@ -57,6 +61,9 @@ package final class LogWorkload {
     private let profile: Profile
     private let disk: SimulatedDisk
     private var random: RandomStream
+    /// What the clocks of machines do: the broker's jumps, those of producers are years off.
+    private var clocks: RandomStream
+    private let skew: Int64
     private var options = Log.Options()
     private var oracle: LogOracle
     private var log: Log?
@@ -81,6 +88,7 @@ package final class LogWorkload {
             workload.report.violation = error
         }
         workload.log = nil
+        workload.report.nanoseconds = workload.instant - 1_000_000_000
         workload.report.hash = workload.disk.trace.hash
         workload.report.faults = workload.disk.trace.faults
         workload.report.lines = workload.disk.trace.lines
@@ -92,6 +100,8 @@ package final class LogWorkload {
         self.seed = seed
         self.profile = profile
         random = seed.stream("workload")
+        clocks = seed.stream("clocks")
+        skew = Int64(clocks.pick([0, 0, 0, -1, 1])) * 31_536_000_000
         let trace = Trace()
         trace.keepsLines = profile.keepsTrace
         disk = SimulatedDisk(seed: seed, faults: .crashesOnly(&random), trace: trace)
@@ -104,7 +114,7 @@ package final class LogWorkload {
         options.indexIntervalBytes = random.pick([0, 256, 4_096])
         options.flushIntervalMilliseconds = random.pick([50, 1_000])
         options.retentionBytes = random.pick([-1, -1, 8_192])
-        options.retentionMilliseconds = random.pick([-1, -1, 20_000])
+        options.retentionMilliseconds = random.pick([-1, -1, 20_000]) * (profile.isLong ? 1_000 : 1)
         oracle = LogOracle(durability: options.durability)
         report = Report(seed: seed, hash: 0, faults: [], lines: [], setting: "")
         report.setting =
@@ -150,7 +160,7 @@ package final class LogWorkload {
         switch random.below(100) {
         case ..<45: try append()
         case ..<60: try tick()
-        case ..<75: try pass(UInt64(random.pick([1_000, 300_000, 20_000_000, 1_500_000_000])))
+        case ..<75: try pass(UInt64(random.pick([1_000, 300_000, 20_000_000, 1_500_000_000])) * (profile.isLong ? 10_000 : 1))
         case ..<88:
             // A failed log takes back what it could not write.
             let end = min(oracle.end, log?.watermarks.end.rawValue ?? 0)
@@ -166,6 +176,7 @@ package final class LogWorkload {
 
     /// How this life ends. Answers nil where the disk is to be looked at with nothing lost.
     private func end() throws(Violation) -> LogOracle.Ending {
+        try oracle.checkStoredOnce()
         let isFaulted = log?.fault != nil && !disk.isDown
         if isFaulted { report.failedLogs += 1 }
         if disk.isDown {
@@ -393,7 +404,7 @@ package final class LogWorkload {
         var timestamps: [Int64] = []
         for _ in 0..<count {
             messages.append(nextMessage)
-            timestamps.append(wall - Int64(random.below(2_000)))
+            timestamps.append(wall + skew - Int64(random.below(2_000)))
             nextMessage += 1
         }
         if random.chance(0.4) {
@@ -433,7 +444,7 @@ package final class LogWorkload {
             // The offset of an old duplicate may be forgotten; that it is one may not.
             if result.baseOffset.rawValue >= 0 { try oracle.deduplicated(messages, base: result.baseOffset.rawValue) }
         case .success(let result):
-            try oracle.appended(messages, timestamps: timestamps, base: result.baseOffset.rawValue, count: Int(result.count))
+            try oracle.appended(messages, timestamps: timestamps, base: result.baseOffset.rawValue, count: Int(result.count), at: wall)
             report.appended += messages.count
         case .failure(let error): try refused(error, messages, timestamps, by: log)
         }
@@ -444,7 +455,11 @@ package final class LogWorkload {
         case .storage:
             guard log.fault != nil else { throw Violation(.acknowledgedAfterError, "an append failed and the log did not: \(error)") }
             oracle.appendFailed(messages, timestamps: timestamps)
-        case .outOfOrderSequence, .producerFenced, .tooLarge: break
+        case .outOfOrderSequence:
+            // What came before was lost with a crash: a producer begins a new epoch then.
+            producer = ReferenceBatch.Producer(id: producer.id, epoch: producer.epoch + 1, sequence: 0)
+            sent = []
+        case .producerFenced, .tooLarge: break
         default: throw Violation(.contract, "a good batch was refused: \(error)")
         }
     }
@@ -466,7 +481,8 @@ package final class LogWorkload {
     /// Time goes on; what ends meanwhile is told in its order.
     private func pass(_ nanoseconds: UInt64) throws(Violation) {
         let target = instant + nanoseconds
-        if random.chance(0.03) { wall += Int64(random.within(-100_000...100_000)) }
+        // By minutes, or by years.
+        if random.chance(0.03) { wall += Int64(random.within(-100_000...100_000)) * (clocks.chance(0.2) ? 1_000_000 : 1) }
         var rounds = 0
         while let log, !disk.isDown, rounds < 2_000 {
             rounds += 1
@@ -495,6 +511,7 @@ package final class LogWorkload {
     private func look() throws(Violation) {
         if let violation = disk.violations.first { throw violation }
         guard let log, !disk.isDown else { return }
+        if let fault = log.fault, !profile.errors, profile.sabotage == nil { throw Violation(.contract, "a log on a healthy disk failed: \(fault)") }
         if log.fault != nil { oracle.faulted(flushed: log.watermarks.flushed.rawValue) }
         try oracle.saw(log.watermarks, visibleEnd: log.visibleEnd.rawValue, waitsForFlush: options.durability.waitsForFlush)
         for (slice, content) in held where slice.memory.bytes(slice.range).equals(content.rawSpan) == false {
@@ -543,7 +560,7 @@ package final class LogWorkload {
 
     private func findTime() throws(Violation) {
         guard let log, !disk.isDown else { return }
-        let time = wall - Int64(random.below(10_000))
+        let time = wall + skew - Int64(random.below(10_000))
         guard case .success(let found) = answer({ () throws(LogError) in try log.offset(at: Timestamp(milliseconds: time)) }) else { return }
         guard !disk.isDown else { return }
         guard let found else {
@@ -570,12 +587,10 @@ package final class LogWorkload {
     private func retain() throws(Violation) {
         guard let log, !disk.isDown else { return }
         let floor = random.chance(0.5) ? Offset(oracle.start + Int64(random.below(Int(oracle.end - oracle.start) + 1))) : nil
-        let before = log.watermarks.start.rawValue
         log.applyRetention(floor: floor, now: now)
         guard !disk.isDown else { return }
-        let after = log.watermarks.start.rawValue
-        var limit = max(before, floor?.rawValue ?? before)
-        if options.retentionMilliseconds >= 0 || (options.retentionBytes >= 0 && log.bytes >= options.retentionBytes) { limit = oracle.end }
-        try oracle.startMoved(to: after, allowed: limit)
+        try oracle.retained(
+            to: log.watermarks.start.rawValue, floor: floor?.rawValue, age: options.retentionMilliseconds, at: wall,
+            hasSurplus: options.retentionBytes >= 0 && log.bytes >= options.retentionBytes)
     }
 }

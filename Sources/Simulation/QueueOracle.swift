@@ -131,12 +131,15 @@ package struct QueueOracle {
 
     // MARK: The end of a life
 
-    package mutating func restarted() {
+    /// - Parameter cleanly: the broker was stopped and left everything in order: nothing that was accepted is forgotten. What was rejected
+    ///   and is not dead yet may come once more.
+    package mutating func restarted(cleanly: Bool = false) {
         lastFirst = -1
         for number in order {
             messages[number]?.isInFlight = false
             messages[number]?.deliveriesInLife = 0
-            if messages[number]?.isConfirmed != true { messages[number]?.isSettled = false }
+            guard let message = messages[number], !message.isConfirmed, !cleanly || message.wasRejected else { continue }
+            messages[number]?.isSettled = false
         }
     }
 

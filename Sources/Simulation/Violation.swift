@@ -31,6 +31,10 @@ package struct Violation: Error, Equatable, Sendable, CustomStringConvertible {
         case silentDamage = "S-c silent damage"
         /// No violation where there is damage: a checksum or the log told it.
         case toldByReading = "S-c damage told by reading"
+        /// The same seed is the same run: nothing depends on the order of a dictionary, an address or a clock.
+        case unstableRun = "unstable run"
+        /// Q9: what was published is settled, dead, dropped, purged, ready or in flight, by the broker's own figures.
+        case miscount = "Q9 miscount"
         /// Recovery refuses only what is damaged.
         case falseAlarm = "S-c false alarm"
         /// S8: after an error of the disk nothing more is acknowledged.

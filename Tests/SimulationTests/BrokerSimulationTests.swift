@@ -19,6 +19,16 @@ import Testing
         }
     }
 
+    /// Leases and retention by the hour, and a wall clock that jumps by years.
+    @Test func aDayChangesNothing() {
+        for seed in 0..<10 {
+            var profile = LogWorkload.Profile()
+            profile.isLong = true
+            let report = BrokerWorkload.run(Seed(UInt64(seed)), profile)
+            #expect(report.violation == nil, "\(report.text)")
+        }
+    }
+
     /// Seeds that once failed, by what they found.
     @Test(arguments: [(1_128, "after a clean stop in a life that delivered nothing new, what an earlier life had delivered came unflagged")])
     func aSeedThatFailedOnceStaysGood(_ seed: Int, _ found: String) {
@@ -74,6 +84,12 @@ import Testing
             $0.confirmed(1)
             $0.restarted()
             try deliver(&$0, 1, at: 1, attempt: 2, again: true)
+        },
+        Bad(claim: .deliveredAfterSettling, name: "a settlement is forgotten by a clean stop") {
+            try deliver(&$0, 1, at: 1)
+            $0.settled(1, .accepted)
+            $0.restarted(cleanly: true)
+            try deliver(&$0, 1, at: 1, attempt: 1, again: true)
         },
         Bad(claim: .wrongAttempt, name: "a redelivery is not flagged") {
             try deliver(&$0, 1, at: 1)

@@ -13,6 +13,14 @@ import Testing
         try oracle.checkStoredOnce()
     }
 
+    @Test func retentionMayTakeWhatIsOldOrSettledOrOver() throws {
+        var oracle = try history()
+        try oracle.retained(to: 1, floor: 1, age: -1, at: 0, hasSurplus: false)
+        try oracle.retained(to: 2, floor: nil, age: 1_000, at: 1_001, hasSurplus: false)
+        try oracle.retained(to: 3, floor: nil, age: 1_000_000, at: 1_001, hasSurplus: true)
+        #expect(oracle.start == 3)
+    }
+
     @Test func anUnacknowledgedEndMayBeLostOrBeThere() throws {
         for end in 4...6 {
             var oracle = try history()
@@ -60,6 +68,12 @@ import Testing
             try $0.recovered(records(2..<5), start: 2, end: 5, after: .powerLost)
         },
         Bad(claim: .earlyRemoval, name: "retention takes what it must keep") { try $0.startMoved(to: 3, allowed: 2) },
+        Bad(claim: .earlyRemoval, name: "retention takes what is not old enough") {
+            try $0.retained(to: 2, floor: nil, age: 1_000, at: 1_000, hasSurplus: false)
+        },
+        Bad(claim: .earlyRemoval, name: "retention takes what is not settled") {
+            try $0.retained(to: 3, floor: 2, age: -1, at: 1_000_000, hasSurplus: false)
+        },
         Bad(claim: .inconsistentOffset, name: "the start moves back") {
             try $0.startMoved(to: 3, allowed: 3)
             try $0.startMoved(to: 2, allowed: 3)

@@ -14,6 +14,7 @@ import Testing
     /// Seeds that once failed, by what they found.
     @Test(arguments: [
         (511, "a stop that was late polled without waiting"),
+        (1_470, "a prepared segment was removed as an earlier life's, which had its name, and the log failed when it was needed"),
         (2_595, "the harness put deliveries of a shard that stops in the wrong order"),
     ])
     func aSeedThatFailedOnceStaysGood(_ seed: Int, _ found: String) {

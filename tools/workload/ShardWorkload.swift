@@ -45,6 +45,7 @@ package final class ShardWorkload {
         let workload = ShardWorkload(seed, profile)
         do { try workload.live() } catch { workload.report.violation = error }
         workload.shard = nil
+        workload.report.nanoseconds = workload.driver.now.instant.rawValue - 1_000_000_000
         workload.report.hash = workload.disk.trace.hash
         workload.report.faults = workload.disk.trace.faults
         workload.report.lines = workload.disk.trace.lines
