@@ -1,5 +1,6 @@
 internal import Bytes
 internal import Containers
+internal import Mutants
 internal import SegmentLog
 
 /// Copies on their way: one lane's old survivors, or what still lives in the log of survivors, to its end.
@@ -159,6 +160,7 @@ extension Broker {
     }
 
     private func hasCopied(_ job: AsideJob, _ store: Log) {
+        if Mutant.isActive("namesCopiesBeforeDurable") { return copied(job, nil) }
         wait(job.store, store, Waiter(needed: store.watermarks.end, kind: .copied(job)), job.store.isMemory ? .none : .group)
     }
 
@@ -211,6 +213,7 @@ extension Broker {
         let written = lanes.filter(\.subscription.isPersistent)
         if written.isEmpty { return asideNoted(job, nil) }
         for lane in written { writeCursor(lane) }
+        if Mutant.isActive("forgetsBeforeCopiesAreNamed") { return asideNoted(job, nil) }
         wait(cursors, log, Waiter(needed: log.watermarks.end, kind: .asideNoted(job)), .group)
     }
 

@@ -1,4 +1,5 @@
 internal import Containers
+internal import Mutants
 internal import SegmentLog
 
 // Subscriptions: consumers come and go, settle, extend, seek.
@@ -117,6 +118,7 @@ extension Broker {
         let wasActive = !subscription.isShared && subscription.consumers.first === consumer
         forget(consumer)
         for lane in subscription.lanes {
+            if Mutant.isActive("losesWhatGoneConsumersHad") { lane.cursor.settle(.zero, lane.cursor.next, by: consumer.number) }
             let returned = lane.cursor.release(consumer: consumer.number, counted: true, limit: deliveryLimit(subscription))
             cameBack(lane, returned, .consumerGone)
             makeReady(lane)
@@ -168,7 +170,7 @@ extension Broker {
         guard consumer.isEligible else { return }
         let subscription = consumer.subscription
         subscription.offerTurn(consumer)
-        guard !subscription.blocked.isEmpty else { return }
+        guard !subscription.blocked.isEmpty, !Mutant.isActive("leavesBlockedLanes") else { return }
         var blocked: [Lane] = []
         swap(&blocked, &subscription.blocked)
         for lane in blocked {
@@ -191,7 +193,7 @@ extension Broker {
         case .accept:
             let count = lane.cursor.settle(first, settle.last, by: consumer.number)
             guard count > 0 else { throw notInFlight(settle) }
-            counters.settled &+= UInt64(count)
+            counters.settled &+= UInt64(Mutant.isActive("countsSettledTwice") ? 2 * count : count)
             consumer.unsettled -= count
         case .requeue, .release:
             let returned = lane.cursor.requeue(
@@ -213,7 +215,7 @@ extension Broker {
         }
         becameEligible(consumer)
         guard settle.confirm else { return }
-        if lane.subscription.isPersistent {
+        if lane.subscription.isPersistent, !Mutant.isActive("confirmsBeforeDurable") {
             let confirmation = Confirmation(lane: lane, session: session.id, request: id)
             // What is given up is settled once it is durable where it goes: before that a crash would bring it back.
             if moved.isEmpty { return confirmations.append(confirmation) }
@@ -249,7 +251,10 @@ extension Broker {
     }
 
     func expireLeases(_ lane: Lane) {
-        let returned = lane.cursor.expire(now.instant, limit: deliveryLimit(lane.subscription)) { number, count in
+        // The mutant's clock is the wall's where that one is ahead; simulations begin at this wall time.
+        let wall = Instant(nanoseconds: UInt64(max(0, now.time.rawValue &- 1_700_000_000_000)) &* 1_000_000)
+        let clock = Mutant.isActive("endsLeasesByWallClock") ? max(now.instant, wall) : now.instant
+        let returned = lane.cursor.expire(clock, limit: deliveryLimit(lane.subscription)) { number, count in
             counters.leasesExpired &+= UInt64(count)
             guard let consumer = consumers[number] else { return }
             consumer.unsettled -= count

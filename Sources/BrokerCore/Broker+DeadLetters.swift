@@ -1,5 +1,6 @@
 internal import Bytes
 internal import Containers
+internal import Mutants
 internal import SegmentLog
 
 /// Why a record was given up.
@@ -239,6 +240,7 @@ extension Broker {
     private func send(
         _ message: MessageRanges, _ move: Move, _ first: Offset, _ last: Offset, to target: Topic, _ index: Int32
     ) throws(BrokerError) {
+        if Mutant.isActive("settlesBeforeLetterIsDurable") { move.lane.cursor.settle(first, last, by: Cursor.broker) }
         var input = ByteBuffer()
         swap(&input, &scratch)
         defer { swap(&input, &scratch) }

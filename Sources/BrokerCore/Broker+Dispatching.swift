@@ -1,5 +1,6 @@
 internal import Bytes
 internal import Containers
+internal import Mutants
 internal import SegmentLog
 
 // Who gets what, and when. Lanes that may have something for somebody stand in the ready list; a visit gives each one turn, so no
@@ -147,7 +148,8 @@ extension Broker {
             for before in runs where before.upperBound < run.lowerBound { index += before.count }
             available = min(available, run.upperBound - pending.first.rawValue + 1)
         }
-        var count = min(available, consumer.messageCredit, consumer.unsettledLimit - consumer.unsettled, options.deliveryRecords)
+        let credit = consumer.messageCredit + (Mutant.isActive("deliversOneTooMany") ? 1 : 0)
+        var count = min(available, credit, consumer.unsettledLimit - consumer.unsettled, options.deliveryRecords)
         // Fair shares: nobody takes all of a small backlog while others wait for their turn.
         if lane.subscription.isShared, lane.subscription.consumers.count > 1 {
             let backlog = lane.cursor.redeliveryCount + max(0, end - lane.cursor.next)
@@ -226,7 +228,7 @@ extension Broker {
     ) {
         let count = last - first + 1
         let lease = consumer.settlesItself ? 0 : leaseMilliseconds(lane.subscription)
-        let deadline = lease == 0 ? Instant.distantFuture : leaseEnd(lease)
+        let deadline = lease == 0 || Mutant.isActive("leasesWithoutEnd") ? Instant.distantFuture : leaseEnd(lease)
         lane.cursor.take(pending, through: last, by: consumer.number, until: deadline)
         consumer.spend(records: count, bytes: bytes)
         if consumer.unsettled >= consumer.unsettledLimit { counters.unsettledPerConsumer &+= 1 }
@@ -238,7 +240,7 @@ extension Broker {
                 consumer.session.id,
                 Delivery(
                     consumer: consumer.id, topic: lane.partition.id.topic, partition: lane.partition.id.index, first: first, last: last,
-                    attempt: pending.attempt, isRedelivery: pending.isRedelivery, content: content)))
+                    attempt: pending.attempt, isRedelivery: pending.isRedelivery && !Mutant.isActive("redeliversUnflagged"), content: content)))
         if consumer.settlesItself {
             counters.settled &+= UInt64(lane.cursor.settle(first, last, by: consumer.number))
             changed(lane)

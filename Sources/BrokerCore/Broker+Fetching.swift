@@ -1,4 +1,5 @@
 internal import Containers
+internal import Mutants
 internal import SegmentLog
 
 // Reading without a subscription.
@@ -127,6 +128,7 @@ extension Broker {
             if isLoading { continue }
             parked.isLoading = false
             guard isDue(found, parked.fetch) || now.instant >= parked.deadline else {
+                if Mutant.isActive("waitsForMoreAsForTheDisk") { continue }
                 // From now on it waits for more, as long as it was to; its other timer is that of the disk.
                 parked.available = found.map { $0.slice?.range.count ?? 0 }
                 parked.total = parked.available.reduce(0, +)

@@ -1,5 +1,6 @@
 internal import Bytes
 internal import Containers
+internal import Mutants
 internal import SegmentLog
 
 // The groups' log: written with every change, replayed at start, and kept short as the catalog is. Groups and their log are the
@@ -83,6 +84,7 @@ extension Broker {
         // A deletion of a topic may have reached the catalog alone; one of the same name may have been made since.
         for group in groups.sorted {
             for (topic, partitions) in group.offsets {
+                if Mutant.isActive("keepsOffsetsOfDeletedTopics") { continue }
                 let id = topicsByName[topic]?.id
                 for (partition, committed) in partitions where id == nil || committed.topic ?? id != id { group.forget(topic, partition) }
             }

@@ -1,3 +1,4 @@
+internal import Mutants
 internal import SegmentLog
 
 // Groups of consumers: each verb finds its group, lets it act, and carries out what comes of it. The state is in one place, at the catalog's
@@ -179,6 +180,7 @@ extension Broker {
         for one in stored { group.commit(one.topic, one.partition, one.committed) }
         counters.offsetsCommitted &+= UInt64(stored.count)
         groups.note(group)
+        if Mutant.isActive("answersCommitsBeforeDurable") { return respond(caller.session, caller.request, .group(.committed(outcomes))) }
         respondWhenGroupsDurable(caller, .group(.committed(outcomes)))
     }
 

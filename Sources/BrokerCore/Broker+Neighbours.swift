@@ -1,5 +1,6 @@
 internal import Bytes
 internal import Containers
+internal import Mutants
 internal import SegmentLog
 
 // Several brokers, one for each shard of the process. All have the same catalog; each has the logs, the subscriptions and the cursors of
@@ -77,7 +78,7 @@ extension Broker {
     }
 
     var isAuthority: Bool { shard == 0 }
-    func isHere(_ topic: Topic) -> Bool { topic.owner == shard }
+    func isHere(_ topic: Topic) -> Bool { topic.owner == shard || Mutant.isActive("ownsEveryTopic") }
 
     /// As `topic(named:)`, for what only its owner can do.
     func ownTopic(named name: String) throws(BrokerError) -> Topic {
@@ -155,7 +156,7 @@ extension Broker {
     /// How far the catalog is on disk and known to all.
     var catalogReached: Offset {
         guard let log = catalog.log else { return Offset(requested.recorded) }
-        return map.shards == 1 ? log.watermarks.flushed : min(log.watermarks.flushed, sharing.knownByAll)
+        return map.shards == 1 || Mutant.isActive("answersBeforeMembersKnow") ? log.watermarks.flushed : min(log.watermarks.flushed, sharing.knownByAll)
     }
 
     /// Whether everything that the catalog was told is on disk and known to all.

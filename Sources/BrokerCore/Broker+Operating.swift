@@ -1,4 +1,5 @@
 internal import Containers
+internal import Mutants
 internal import Routing
 package import SegmentLog
 
@@ -183,7 +184,7 @@ extension Broker {
         // What is unsettled is unsettled when the next start reads the cursors.
         for session in sessions.keys.sorted(by: { $0.rawValue < $1.rawValue }) where !session.isBroker { close(session, now: now) }
         for lane in subscriptions.values.sorted(by: { $0.id < $1.id }).flatMap(\.lanes) where lane.cursor.inFlightCount > 0 { changed(lane) }
-        writeCursors()
+        if !Mutant.isActive("stopsWithoutCursors") { writeCursors() }
         touched = []
         var problems: [StartError] = []
         for partition in partitions.values.sorted(by: { $0.number > $1.number }) where partition !== catalog && !partition.isDeleted {

@@ -1,5 +1,6 @@
 internal import Bytes
 internal import Containers
+internal import Mutants
 internal import Observability
 internal import Routing
 internal import SegmentLog
@@ -88,7 +89,7 @@ extension Broker {
 
     /// An append failed: where the log has failed with it, whoever waits for what was appended before is to be told.
     func failed(_ partition: Partition, _ log: Log) {
-        if log.fault != nil { touch(partition) }
+        if log.fault != nil, !Mutant.isActive("leavesWaitersOfFailedLogs") { touch(partition) }
     }
 
     // MARK: Which partition

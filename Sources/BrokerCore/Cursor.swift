@@ -1,4 +1,5 @@
 internal import Containers
+internal import Mutants
 package import SegmentLog
 
 /// Where one subscription is in its partition.
@@ -82,7 +83,7 @@ package struct Cursor {
 
     /// What is next, redelivery first; nil when everything below `end` was taken.
     package func pending(below end: Offset) -> Pending? {
-        if let again = redelivery.first {
+        if let again = redelivery.first, next >= end || !Mutant.isActive("putsRequeuedLast") {
             return Pending(first: Offset(again.first), last: Offset(again.last), attempt: again.attempts &+ 1, isRedelivery: true)
         }
         guard next < end else { return nil }
@@ -119,7 +120,8 @@ package struct Cursor {
         let before = inFlight.covered
         var done = settled
         settled = RangeSet()
-        inFlight.cut(first.rawValue, last.rawValue, where: { $0.consumer == consumer }) { done.insert($0.first, $0.last) }
+        let takesAll = Mutant.isActive("settlesForOthers")
+        inFlight.cut(first.rawValue, last.rawValue, where: { $0.consumer == consumer || takesAll }) { done.insert($0.first, $0.last) }
         settled = done
         raiseFloor()
         pruneAside(first.rawValue, last.rawValue)
@@ -139,7 +141,8 @@ package struct Cursor {
 
     /// Everything that `consumer` had comes back.
     package mutating func release(consumer: UInt32, counted: Bool, limit: Int32) -> Returned {
-        giveBack(.min, .max, counted: counted, limit: limit) { $0.consumer == consumer }
+        let takesAll = Mutant.isActive("takesBackFromOthers")
+        return giveBack(.min, .max, counted: counted, limit: limit) { $0.consumer == consumer || takesAll }
     }
 
     /// Gives what is in flight within `first … last` with `consumer` until `deadline`. Answers how many records that concerned.
@@ -161,7 +164,7 @@ package struct Cursor {
         inFlight.cut(first, last, where: matches) { parts.append($0) }
         for part in parts {
             returned.count += part.length
-            if counted, limit > 0, part.attempt >= limit {
+            if counted, limit > 0, part.attempt >= limit - (Mutant.isActive("givesUpTooEarly") ? 1 : 0) {
                 returned.exhausted.append(part.first...part.last)
                 var kept = part
                 kept.consumer = Cursor.broker
@@ -169,7 +172,7 @@ package struct Cursor {
                 hold(kept)
             } else {
                 returned.requeued += part.length
-                let attempts = counted ? part.attempt : part.attempt &- 1
+                let attempts = counted && !Mutant.isActive("countsNoAttempts") ? part.attempt : part.attempt &- 1
                 redelivery.insert(Redelivery(first: part.first, last: part.last, attempts: attempts)) { $0.attempts == $1.attempts }
             }
         }
@@ -302,7 +305,7 @@ package struct Cursor {
             keptBelow = min(keptBelow, end)
             next = end
             floor = min(floor, end)
-        } else if !clean {
+        } else if !clean, !Mutant.isActive("takesEveryStopForClean") {
             next = max(next, end)
         }
         logStarts(at: start)

@@ -1,4 +1,5 @@
 internal import Containers
+internal import Mutants
 internal import SegmentLog
 
 /// Who waits for a log to reach an offset: publishers for their acknowledgement, changes of the catalog for theirs.
@@ -18,6 +19,7 @@ struct ProducerWaits {
 
     /// The next one that needs nothing beyond `flushed`.
     mutating func popFlushed(_ flushed: Offset) -> Waiter? {
+        let flushed = Mutant.isActive("acknowledgesOneTooEarly") ? flushed + 1 : flushed
         guard let head = untilFlushed.first, head.needed <= flushed else { return nil }
         return untilFlushed.popFirst()
     }

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Mutants
 package import SegmentLog
 
 /// The way of one shard's sessions to all brokers of the process: to its own by a direct call, to the others by mail; and the way of
@@ -40,7 +41,7 @@ package final class Switchboard {
         if let routed = sessions.removeValue(forKey: session) {
             if last === routed { last = nil }
             for consumer in routed.consumers.values where consumer.request != nil { subscribing -= 1 }
-            for shard in routed.places { broker.mail[shard].events.append(.closed(session)) }
+            for shard in routed.places where !Mutant.isActive("tellsNobodyOfClosedSessions") { broker.mail[shard].events.append(.closed(session)) }
         }
         broker.close(session, now: now)
     }

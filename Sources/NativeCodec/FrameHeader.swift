@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Mutants
 
 /// The first sixteen bytes of every frame of the native protocol (docs/formats/native-protocol.md), little-endian.
 ///
@@ -115,9 +116,9 @@ package enum FrameSplitter {
     package static func next(in input: RawSpan, at start: Int, limit: Int) throws(FrameError) -> Step {
         var reader = ByteReader(input)
         guard (try? reader.seek(to: start)) != nil, let declared = try? reader.little(UInt32.self) else { return .incomplete(wanted: 0) }
-        let size = Int(declared)
+        let size = Mutant.isActive("trapsOnLongFrames") ? Int(Int32(declared)) : Int(declared)
         guard size >= FrameHeader.size else { throw .tooSmall(size) }
-        guard size <= limit else { throw .tooLarge(size, limit: limit) }
+        guard size <= limit || Mutant.isActive("awaitsFramesOfAnySize") else { throw .tooLarge(size, limit: limit) }
         guard input.byteCount &- start >= size else { return .incomplete(wanted: size) }
         guard let type = try? reader.byte(), let flags = try? reader.byte(), let reserved = try? reader.little(UInt16.self),
             let correlation = try? reader.little(UInt64.self)

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Mutants
 
 /// All exchanges and their bindings; answers to which topics a message of an exchange and routing key goes.
 ///
@@ -62,11 +63,11 @@ package final class RouteTable {
         if case .exchange(let target) = binding.destination {
             guard exchanges[target] != nil else { throw .unknownExchange }
             if reaches(from: target, binding.exchange) { throw .cycle }
-            if height(above: binding.exchange) + depth(below: target) > options.depthLimit { throw .tooDeep }
+            if height(above: binding.exchange) + depth(below: target) > options.depthLimit, !Mutant.isActive("bindsAtAnyDepth") { throw .tooDeep }
         }
         guard exchange.add(binding.destination, binding.pattern) else { throw .exists }
         bindingCount += 1
-        cache.removeAll(keepingCapacity: true)
+        if !Mutant.isActive("keepsOldRoutes") { cache.removeAll(keepingCapacity: true) }
     }
 
     package func unbind(_ binding: RouteBinding) throws(Refusal) {

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Mutants
 
 // Taking batches and messages, and writing them. A batch's place is fixed when it is taken: its offset, its segment and its
 // position; what is staged lies right behind the active segment's `end`.
@@ -15,7 +16,7 @@ extension Log {
         var header = try RecordBatchHeader(checking: batch, limit: options.maxMessageBytes)
         try check(recordsOf: header, in: batch, now: now)
         let count = header.recordCount
-        if header.producerID >= 0,
+        if header.producerID >= 0, !Mutant.isActive("storesRetriesAgain"),
             let known = try judge(id: header.producerID, epoch: header.producerEpoch, sequence: header.baseSequence, count: count)
         {
             return known

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Mutants
 
 /// What is to be made durable, and the one flush that is under way.
 struct FlushState {
@@ -178,6 +179,7 @@ extension Log {
         var covered: [(segment: Segment, end: Int)] = []
         var files: [FileHandle] = []
         for segment in segments.reversed() where segment.base <= target.segment.base {
+            if Mutant.isActive("flushesNewestSegmentOnly"), segment !== target.segment { continue }
             let end = segment === target.segment ? target.position : segment.end
             if segment.durable >= end {
                 // Everything older is durable too; the active one may be new and empty.
@@ -190,9 +192,10 @@ extension Log {
         }
         flushing.outstanding = FlushState.Outstanding(target: target, covered: covered, start: now.instant)
         flushing.lastStart = now.instant
-        let directories = flushing.isDirectoryDirty ? [directory] : []
+        let directories = flushing.isDirectoryDirty && !Mutant.isActive("flushesNoNames") ? [directory] : []
         flushing.isDirectoryDirty = false
         start(.flush(files: files, directories: directories), .flush)
+        if Mutant.isActive("acknowledgesBeforeFlush") { watermarks.flushed = target.offset }
     }
 
     private func flushCompleted(_ result: StorageResult, now: Now) -> Bool {
@@ -200,6 +203,7 @@ extension Log {
         flushing.outstanding = nil
         flushing.lastNanoseconds = now.instant.nanoseconds(since: done.start)
         if case .failed(let error) = result {
+            if Mutant.isActive("triesFailedFlushAgain") { return false }
             fail(error)
             return true
         }
@@ -210,7 +214,7 @@ extension Log {
             segment.durable = max(segment.durable, end)
         }
         flushing.typicalBytes &+= (bytes &- flushing.typicalBytes) / 8
-        watermarks.flushed = max(watermarks.flushed, done.target.offset)
+        watermarks.flushed = max(watermarks.flushed, Mutant.isActive("acknowledgesMoreThanFlushed") ? written : done.target.offset)
         flushing.place = done.target
         background.isCheckpointDirty = true
         sealNext()

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Mutants
 
 // Retention, removal, and the end of a log.
 extension Log {
@@ -17,7 +18,8 @@ extension Log {
             guard storage.isVolatile || segment.durable == segment.end, background.sealing !== segment, !compaction.holds(segment) else { break }
             let isOld = options.cleanup.deletes && options.retentionMilliseconds >= 0 && isExpired(segment)
             let isSurplus = options.cleanup.deletes && options.retentionBytes >= 0 && total - Int64(segment.end) >= options.retentionBytes
-            let isSettled = max(floor ?? .zero, watermarks.start) >= segments[count + 1].base
+            var isSettled = max(floor ?? .zero, watermarks.start) >= segments[count + 1].base
+            if Mutant.isActive("forgetsWhatIsUnsettled"), floor != nil { isSettled = true }
             guard isOld || isSurplus || isSettled else { break }
             total -= Int64(segment.end)
             count += 1
@@ -25,7 +27,10 @@ extension Log {
         if count > 0 { drop(count) }
     }
 
-    private func isExpired(_ segment: Segment) -> Bool { lastTime.rawValue &- segment.lastAppend.rawValue > options.retentionMilliseconds }
+    private func isExpired(_ segment: Segment) -> Bool {
+        let newest = Mutant.isActive("retainsByProducersTime") ? segment.maxTimestamp : segment.lastAppend
+        return lastTime.rawValue &- newest.rawValue > options.retentionMilliseconds
+    }
 
     /// Moves the start up to `offset` (Kafka's DeleteRecords, purge); whole segments below are removed.
     package func trim(before offset: Offset) throws(LogError) {
@@ -51,7 +56,7 @@ extension Log {
         segments.removeFirst(count)
         mapped.removeAll { segment in gone.contains { $0 === segment } }
         watermarks.start = max(watermarks.start, segments[0].base)
-        if storage.isVolatile {
+        if storage.isVolatile || Mutant.isActive("removesBeforeCheckpoint") {
             removeFiles(of: gone)
         } else {
             background.dropped += gone
@@ -110,7 +115,7 @@ extension Log {
         }
         guard let segment = active else { return }
         do throws(StorageError) {
-            for segment in segments where segment.durable < segment.end {
+            for segment in segments where segment.durable < segment.end && !Mutant.isActive("closesWithoutFlush") {
                 if let file = segment.file { try storage.sync(file) }
                 segment.durable = segment.end
             }

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Mutants
 
 /// What the first append has to do before it: opening a log writes nothing.
 struct Preparation {
@@ -134,9 +135,10 @@ extension Log {
     func checkpoint(isClean: Bool) -> Checkpoint {
         let place = flushing.place
         let first = segments.first?.base ?? watermarks.flushed
+        let durable = Mutant.isActive("vouchesForUnflushed") ? max(written, watermarks.flushed) : watermarks.flushed
         return Checkpoint(
             // Where consumers see what is not durable yet, a trim may go beyond the watermark; after a crash it is undone.
-            isClean: isClean, incarnation: incarnation, start: min(watermarks.start, watermarks.flushed), durable: watermarks.flushed,
+            isClean: isClean, incarnation: incarnation, start: min(watermarks.start, watermarks.flushed), durable: durable,
             durableSegment: place?.segment.base ?? first, durablePosition: Int64(place?.position ?? 0), end: max(written, watermarks.flushed),
             segments: segments.flatMap(compaction.records), producers: producers, cleaned: compaction.cleaned,
             holesBelow: compaction.holesBelow, replacement: compaction.replacement)

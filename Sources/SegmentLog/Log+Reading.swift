@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Mutants
 
 // Finding stored batches. The index leads to a batch at most an index interval before the one that is wanted, the batch headers
 // lead on from there; records are not looked at.
@@ -69,6 +70,7 @@ extension Log {
     /// batch the batch's first offset is given, with its latest timestamp.
     package func offset(at time: Timestamp) throws(LogError) -> (Offset, Timestamp)? {
         for segment in segments where segment.maxTimestamp >= time && segment.next > watermarks.start {
+            if Mutant.isActive("searchesNewestSegmentOnly"), segment !== active { continue }
             let memory = try memory(of: segment)
             let relative = segment.indexes?.times.relativeOffset(before: time) ?? 0
             let from = segment.indexes?.offsets.position(atOrBefore: relative) ?? 0

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Mutants
 
 // Finding out what a directory holds. Nothing is written and, after a clean stop, no segment is opened.
 extension Log {
@@ -150,14 +151,14 @@ extension Log {
     private func scan(_ checkpoint: Checkpoint?, _ preparation: inout Preparation, now: Now) throws(LogError) {
         // A checkpoint that is lost or cannot be read leaves one thing certain: segments before the last were complete when it was begun.
         let watermark = checkpoint?.durable ?? segments.last?.base ?? .zero
-        producers = checkpoint?.producers ?? ProducerState()
+        producers = Mutant.isActive("forgetsProducersAtStart") ? ProducerState() : checkpoint?.producers ?? ProducerState()
         incarnation = checkpoint?.incarnation ?? -1
         var index = 0
         var position = 0
         if let checkpoint {
             index = max(0, partitionPoint(segments.count) { segments[$0].base <= checkpoint.durable } - 1)
             if index < segments.count, segments[index].base == checkpoint.durableSegment { position = Int(checkpoint.durablePosition) }
-            producers.truncate(to: checkpoint.durable)
+            if !Mutant.isActive("remembersLostBatches") { producers.truncate(to: checkpoint.durable) }
         }
         guard index < segments.count else {
             incarnation &+= 1
@@ -182,7 +183,9 @@ extension Log {
                 throw .damaged(
                     path: path(segment.base, .log), position: segment.end, reason: "\(stop.fault), with sound batches behind it, and the checkpoint is missing")
             }
-            guard end >= watermark else { throw .damaged(path: path(segment.base, .log), position: segment.end, reason: stop.fault.description) }
+            guard end >= watermark || Mutant.isActive("cutsWhatWasDurable") else {
+                throw .damaged(path: path(segment.base, .log), position: segment.end, reason: stop.fault.description)
+            }
             preparation.isTorn = true
             recovery.truncatedAt = end
             recovery.truncatedBytes = stop.bytes
@@ -190,7 +193,7 @@ extension Log {
             break
         }
         let last = segments[index - 1]
-        guard end >= watermark else {
+        guard end >= watermark || Mutant.isActive("cutsWhatWasDurable") else {
             throw .damaged(path: path(last.base, .log), position: last.end, reason: "batches \(end) to \(watermark) were durable and are missing")
         }
         // What lies behind the cut was never acknowledged as durable.
@@ -222,7 +225,7 @@ extension Log {
     private static let missing = "missing"
 
     private func isHole(_ scanner: inout SegmentScanner, at position: Int, _ expected: Offset) throws(StorageError) -> Bool {
-        guard isCheckpointMissing else { return false }
+        guard isCheckpointMissing, !Mutant.isActive("cutsAtHoles") else { return false }
         return try scanner.hasBatch(from: position, behind: expected)
     }
 
@@ -231,7 +234,7 @@ extension Log {
             // What follows may be cut off, and then this is the segment that takes the next append.
             segment.isSealed = false
             let file = try openFile(of: segment)
-            storage.dropCache(file)
+            if !Mutant.isActive("recoversThroughCache") { storage.dropCache(file) }
             return try storage.stream(file, from: position)
         } catch {
             throw .storage(error)
@@ -245,7 +248,7 @@ extension Log {
     ) throws(LogError) -> Stop? {
         do throws(StorageError) {
             let fileBytes = try storage.size(of: try openFile(of: segment))
-            var scanner = SegmentScanner(stream, fileBytes: fileBytes, from: position)
+            var scanner = SegmentScanner(stream, fileBytes: fileBytes, from: position, checksChecksum: !Mutant.isActive("recoversWithoutChecksums"))
             segment.end = position
             segment.durable = position
             segment.next = expected
@@ -284,7 +287,8 @@ extension Log {
 
     /// Whether a sound batch is the one that follows here. An older incarnation's is the remainder of a tail that was cut before.
     private func fault(of header: RecordBatchHeader, after expected: Offset, _ checkpoint: Checkpoint?) -> BatchFault? {
-        if header.baseOffset != expected { return .sequence(expected: expected, got: header.baseOffset) }
+        if header.baseOffset != expected, !Mutant.isActive("takesAnyBaseOffset") { return .sequence(expected: expected, got: header.baseOffset) }
+        if Mutant.isActive("takesTailsOfOlderIncarnations") { return nil }
         if header.leaderEpoch < recovery.newestIncarnation { return .incarnation(header.leaderEpoch) }
         // Before the first append of an incarnation its checkpoint is durable, with everything older below its watermark.
         if let checkpoint, header.baseOffset >= checkpoint.durable, header.leaderEpoch < checkpoint.incarnation { return .incarnation(header.leaderEpoch) }
@@ -293,6 +297,7 @@ extension Log {
 
     /// What a killed process left in the system's memory becomes durable before anybody is shown it.
     private func makeDurable(from first: Int) throws(LogError) {
+        if Mutant.isActive("showsRecoveredBeforeDurable") { return }
         do throws(StorageError) {
             for segment in segments[first...] where segment.end > segment.durable {
                 if let file = segment.file { try storage.sync(file) }

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Mutants
 
 // Which file takes the next batch. The first segment is small and grows as it is written; later ones are prepared in the
 // background while the one before fills up, four times as large each until `segmentBytes`.
@@ -93,7 +94,7 @@ extension Log {
     func prepareSpare() {
         guard !storage.isVolatile, fault == nil, background.spare == nil, background.preparing == nil, let segment = active else { return }
         // Not before the log is ready: readying removes an earlier life's spares, which have the same names.
-        guard toPrepare == nil else { return }
+        guard toPrepare == nil || Mutant.isActive("preparesBeforeReady") else { return }
         guard options.durability.waitsForFlush, flushing.typicalBytes < Self.bulkFlushBytes else { return }
         guard segment.end >= segment.limit / 2 else { return }
         let size = min(segment.limit * 4, segmentLimit)

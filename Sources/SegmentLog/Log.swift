@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Mutants
 
 /// One partition's stored sequence of record batches: segment files, their indexes, and three watermarks.
 ///
@@ -106,7 +107,7 @@ package final class Log {
     var active: Segment? { segments.last }
 
     /// The end of what consumers may see: the flushed watermark under `group` and `each`, else what is written.
-    package var visibleEnd: Offset { options.durability.waitsForFlush ? watermarks.flushed : written }
+    package var visibleEnd: Offset { options.durability.waitsForFlush && !Mutant.isActive("showsWhatIsNotDurable") ? watermarks.flushed : written }
 
     package var bytes: Int64 {
         var sum = Int64(staging.count)

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Mutants
 
 /// What one log remembers of its idempotent producers: per producer its epoch and the last runs of sequences with the offsets they
 /// have, so that a retry is recognised and a gap is refused, as Kafka does it.
@@ -56,7 +57,7 @@ package struct ProducerState {
     mutating func check(id: Int64, epoch: Int16, first: Int32, count: Int32) -> Verdict {
         guard let place = place(of: id) else { return .new }
         let producer = producers[place]
-        if epoch < producer.epoch { return .fenced(current: producer.epoch) }
+        if epoch < producer.epoch, !Mutant.isActive("takesFencedProducers") { return .fenced(current: producer.epoch) }
         if epoch > producer.epoch { return first == 0 ? .new : .outOfOrder(expected: 0) }
         guard let last = producer.runs.last else { return .new }
         let expected = Self.sequence(last.first, plus: last.count)
@@ -67,7 +68,7 @@ package struct ProducerState {
         }
         // Behind the oldest that is remembered, but by less than half of the space: it was stored before.
         if Self.distance(from: first, to: producer.runs[0].first) < 1 << 30 { return .duplicate(nil) }
-        return .outOfOrder(expected: expected)
+        return Mutant.isActive("takesGapsInSequences") ? .new : .outOfOrder(expected: expected)
     }
 
     /// Takes down what was appended.

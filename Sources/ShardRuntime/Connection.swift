@@ -1,5 +1,6 @@
 import Bytes
 import BrokerCore
+import Mutants
 import SegmentLog
 import Wire
 
@@ -65,7 +66,7 @@ final class Connection {
 
     /// Gives the driver what was said since the last send, unless one is in flight.
     func send(by driver: any Driver, at now: Instant) {
-        guard !isSending, state != .closing, output.pendingBytes > 0 else { return }
+        guard !isSending || Mutant.isActive("sendsTwiceAtOnce"), state != .closing, output.pendingBytes > 0 else { return }
         output.closePiece()
         swap(&output, &inFlight)
         inFlightBytes = inFlight.pendingBytes

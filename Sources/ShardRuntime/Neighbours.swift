@@ -1,4 +1,5 @@
 import BrokerCore
+import Mutants
 import SegmentLog
 
 /// The other shards as one shard sees them: carries the mail between its switchboard and theirs, one envelope for each tick, direction
@@ -67,6 +68,7 @@ final class Neighbours {
             let (link, farewell) = (others[index].link, others[index].farewell)
             let isTaken = board.post(to: link.shard) { link.leaving.put(ShardMail(broker: $0, farewell: farewell)) }
             if isTaken { others[index].farewell = Farewell() } else if !others[index].isBlocked { mailboxFull += 1 }
+            if !isTaken, Mutant.isActive("losesMailWhenFull") { _ = board.post(to: link.shard) { _ in true } }
             others[index].isBlocked = !isTaken
         }
         return wasCongested != isCongested

@@ -1,5 +1,6 @@
 package import BrokerCore
 import Bytes
+import Mutants
 package import Observability
 package import SegmentLog
 package import Wire
@@ -199,7 +200,7 @@ package final class Shard: DriverHandler {
         case .ended:
             if let lane = connection.lane { return leaveLane(connection, lane) }
             // Its last request is carried out all the same: a producer without acknowledgements says no more than that.
-            if connection.isHeld, connection.session.isLookingUp, connection.state == .open {
+            if connection.isHeld, connection.session.isLookingUp, connection.state == .open, !Mutant.isActive("forgetsLastRequest") {
                 connection.hasEnded = true
             } else {
                 endSession(of: connection, reason: nil)
@@ -238,6 +239,7 @@ package final class Shard: DriverHandler {
     func abort(_ connection: Connection) {
         guard connection.state != .closing else { return }
         connection.beginClosing()
+        if Mutant.isActive("leaksBrokenConnections"), connection.unanswered > 0 { return }
         driver.close(connection.socket)
     }
 
@@ -265,7 +267,7 @@ package final class Shard: DriverHandler {
                 let used = try consume(bytes, of: connection, now)
                 if used < bytes.byteCount {
                     connection.input.reserve(max(connection.session.bytesWanted, bytes.byteCount - used))
-                    connection.input.append(bytes.extracting(used..<bytes.byteCount))
+                    if !Mutant.isActive("losesSplitFrames") { connection.input.append(bytes.extracting(used..<bytes.byteCount)) }
                 }
             } else {
                 try consumeJoined(bytes, of: connection, now)
@@ -411,7 +413,7 @@ package final class Shard: DriverHandler {
         guard connection.state == .open else { return }
         let limits = options.limits
         let pending = connection.pendingBytes
-        if connection.isWritable, pending > limits.outboxBytes {
+        if connection.isWritable, pending > limits.outboxBytes, !Mutant.isActive("deliversToWhoReadsNothing") {
             connection.isWritable = false
             counters.outboxFull += 1
             broker.setWritable(connection.id, false)

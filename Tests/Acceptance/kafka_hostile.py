@@ -242,6 +242,18 @@ def claim_a_writer_that_waits_for_nothing_is_told_by_the_end_of_its_connection()
             assert connection.recv(1) == b""
 
 
+def claim_the_last_words_of_a_writer_without_acknowledgements_are_stored():
+    with kafka() as broker:
+        topic, expected = create(broker, "lastwords"), sorted(b"%d" % n for n in range(20))
+        for value in expected:
+            # The topic is new to each connection, which is over before its number can have been looked up.
+            with wire.connect(broker) as connection:
+                connection.sendall(wire.produce(topic, wire.batch([wire.record(value)]), acks=0))
+        deadline = time.monotonic() + 20
+        while (found := sorted(message.value() for message in read(broker, topic))) != expected:
+            assert time.monotonic() < deadline, f"{len(found)} of {len(expected)}: {found}"
+
+
 def claim_the_oldest_ways_to_write_are_refused_by_code():
     only_needletail("Apache Kafka 4 closes the connection")
     with kafka() as broker:

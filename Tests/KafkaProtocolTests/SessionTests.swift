@@ -76,6 +76,21 @@ import Wire
         }
     }
 
+    /// By the size and the API alone, before anything more is kept.
+    @Test(arguments: [
+        (KafkaAPIKey.produce, 2 << 20, true), (.fetch, 2 << 20, true), (.fetch, 8 << 20 + 1, false), (.createTopics, 1 << 20, true),
+        (.createTopics, 1 << 20 + 1, false), (.metadata, 1 << 20 + 1, false), (.joinGroup, 8 << 20, true), (.joinGroup, 8 << 20 + 1, false),
+    ])
+    func aRequestIsNoLongerThanItsKindNeeds(_ key: KafkaAPIKey, _ size: Int, _ isTaken: Bool) {
+        var buffer = ByteBuffer()
+        buffer.append(big: Int32(size))
+        buffer.append(big: key.rawValue)
+        buffer.append(big: 4 as Int16)
+        let harness = SessionHarness()
+        harness.feed([UInt8](buffer.bytes))
+        #expect((harness.error == nil) == isTaken)
+    }
+
     @Test func producesFollowEachOtherAndAreAnsweredInOrder() throws {
         let harness = SessionHarness()
         harness.feed(produce("orders", [(0, 100)], correlation: 1))

@@ -1,6 +1,7 @@
 package import BrokerCore
 internal import Bytes
 internal import Containers
+internal import Mutants
 package import SegmentLog
 package import Wire
 
@@ -58,7 +59,8 @@ package final class KafkaSession: WireSession {
         guard size >= 8, size <= limit else { throw ProtocolError("frameSize", "a request of \(size) bytes, from 8 to \(limit) are taken here") }
         if size > KafkaAPI.leastRequestBytes, let key = try? reader.big(Int16.self) {
             let most = KafkaAPI.requestBytes(key, atMost: limit)
-            guard size <= most else { throw ProtocolError("frameSize", "a request of \(size) bytes to API \(key), up to \(most) are taken") }
+            let isTaken = size <= most || Mutant.isActive("takesKafkaRequestsOfAnySize")
+            guard isTaken else { throw ProtocolError("frameSize", "a request of \(size) bytes to API \(key), up to \(most) are taken") }
         }
         return size
     }
@@ -90,7 +92,7 @@ package final class KafkaSession: WireSession {
 
     private func mayBegin(_ key: KafkaAPIKey) -> Bool {
         guard names.isComplete else { return false }
-        guard let first = calls.first else { return true }
+        guard let first = calls.first, !Mutant.isActive("beginsAllKafkaRequestsAtOnce") else { return true }
         return key == .produce && first.key == .produce && calls.count < context.peer.limits.unansweredRequests
     }
 

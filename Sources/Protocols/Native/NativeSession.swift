@@ -1,5 +1,6 @@
 package import BrokerCore
 internal import Bytes
+internal import Mutants
 internal import NativeCodec
 package import SegmentLog
 package import Wire
@@ -60,7 +61,7 @@ package final class NativeSession: WireSession {
                 bytesWanted = wanted
                 return used
             case .frame(let header):
-                guard unanswered.total < peer.limits.unansweredRequests else {
+                guard unanswered.total < peer.limits.unansweredRequests || Mutant.isActive("takesAnyNumberOfRequests") else {
                     isHolding = true
                     return used
                 }
@@ -366,7 +367,7 @@ package final class NativeSession: WireSession {
             handshakeDeadline = now.instant.advanced(byNanoseconds: patience.overflow ? .max : patience.partialValue)
             return
         }
-        guard now.instant < deadline else {
+        guard now.instant < deadline || Mutant.isActive("waitsForHelloForEver") else {
             throw fault(.handshakeTimeout, "no HELLO within \(peer.limits.handshakeMilliseconds) ms", &output)
         }
     }

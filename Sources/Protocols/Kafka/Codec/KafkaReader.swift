@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Mutants
 
 /// Reads the primitives of Kafka's protocol from one request or response, never trapping and never taking more memory than it was
 /// allowed, whatever the bytes say.
@@ -142,7 +143,7 @@ struct KafkaReader: ~Copyable, ~Escapable {
             guard nullable else { throw .outOfRange }
             return nil
         }
-        guard count <= bytes.remaining / T.minSize else { throw .truncated }
+        guard count <= bytes.remaining / T.minSize || Mutant.isActive("takesMemoryBeforeCounting") else { throw .truncated }
         // Both factors are below 2^31.
         try take(memory: count &* MemoryLayout<T>.stride)
         var elements: [T] = []
@@ -174,7 +175,7 @@ struct KafkaReader: ~Copyable, ~Escapable {
     @_lifetime(self: copy self)
     mutating func taggedFieldCount() throws(ByteError) -> Int {
         let count = Int(try unsignedVarInt())
-        guard count <= KafkaReader.taggedFieldLimit else { throw .outOfRange }
+        guard count <= KafkaReader.taggedFieldLimit || Mutant.isActive("takesAnyNumberOfTaggedFields") else { throw .outOfRange }
         return count
     }
 
