@@ -54,6 +54,24 @@ struct BrokerTopicOptionsTests {
         #expect(options(harness, "t") == expected)
     }
 
+    @Test(arguments: [Durability.none, .interval])
+    func whoWasPromisedAFlushGetsItFromATopicThatIsWeakened(durability: Durability) throws {
+        let harness = try Harness()
+        let topic = try harness.create("t", TopicOptions(durability: .group))
+        let before = harness.publish(topic, "before")
+        // No tick between: nothing of it is written yet.
+        harness.ask(.alterTopic(name: "t", TopicChange(durability: durability)))
+        let after = harness.publish(topic, "after")
+        harness.settleDown()
+        for (request, promised) in [(before, Durability.group), (after, durability)] {
+            guard case .appended(let appended)? = harness.responses[request] else {
+                Issue.record("no acknowledgement of what was promised \(promised)")
+                continue
+            }
+            #expect(appended.reached >= promised)
+        }
+    }
+
     @Test func partitionsGrowUnderAConsumerAndNeverShrink() throws {
         let harness = try Harness()
         let topic = try harness.create("t", TopicOptions(partitions: 1))

@@ -228,3 +228,5 @@ final class Harness {
         return found
     }
 }
+
+func isDone(_ response: Response?) -> Bool { if case .done? = response { true } else { false } }
