@@ -122,6 +122,7 @@ extension Broker {
         add("unreadable_refused_total", counters.unreadableRefused)
         add("logs_failed_total", counters.logsFailed)
         add("disk_low_total", counters.diskLow)
+        add("descriptors_low_total", counters.descriptorsLow)
         add("compactions_total", counters.compactions)
         add("compactions_failed_total", counters.compactionsFailed)
         add("compacted_records_total", counters.compactedRecords)

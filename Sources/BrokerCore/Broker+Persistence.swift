@@ -231,6 +231,8 @@ extension Broker {
             schedule(partition)
             return log
         } catch {
+            // Nothing is wrong with the log: the next use tries again.
+            if case .storage(let problem) = error, problem.isShortage { throw BrokerError(.storageFailed, problem.description) }
             // Quarantined: this log alone is out of service, until an operator has looked at it.
             let failure = BrokerError(.storageFailed, "the log is not usable: \(BrokerError(error).text)")
             partition.failure = failure
@@ -359,6 +361,7 @@ extension Broker {
         case .topic(let id, let name, let options):
             nextTopic = max(nextTopic, id.rawValue + 1)
             if let existing = topics[id] {
+                partitionCount += Int(options.partitions - existing.options.partitions)
                 existing.options = options
                 addPartitions(existing)
                 if !isRestoring { applyOptions(of: existing) }

@@ -54,7 +54,9 @@ extension Broker {
     private func append(_ content: Append.Content, to partition: Partition, _ input: RawSpan) throws(BrokerError) -> (AppendResult, Log) {
         let log = try openLog(partition)
         if let fault = log.fault { throw BrokerError(.storageFailed, "the log takes no more writes: \(fault)") }
+        let isOpening = log.isClosedOnDisk
         if !partition.isMemory { try checkRoom(for: content.byteCount) }
+        if isOpening { try checkDescriptors() }
         let result: AppendResult
         let bytes: Int
         do throws(LogError) {
@@ -77,6 +79,7 @@ extension Broker {
             failed(partition, log)
             throw BrokerError(error)
         }
+        if isOpening, log.isReadying { logsOpening += 1 }
         touch(partition)
         if result.isDuplicate {
             counters.duplicates &+= 1

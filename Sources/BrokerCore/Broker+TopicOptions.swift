@@ -10,6 +10,8 @@ extension Broker {
             throw BrokerError(.invalidRequest, "'\(name)' has \(topic.options.partitions) partitions, and they never become fewer")
         }
         try check(wanted)
+        try check(morePartitions: wanted.partitions - topic.options.partitions)
+        partitionCount += Int(wanted.partitions - topic.options.partitions)
         topic.options = wanted
         addPartitions(topic)
         applyOptions(of: topic)
@@ -70,6 +72,12 @@ extension Broker {
         }
         try check(annotations: wanted.annotations)
         if let name = wanted.subscription.deadLetterTopic { try validate(name) }
+    }
+
+    func check(morePartitions count: Int32) throws(BrokerError) {
+        guard count > 0, partitionCount + Int(count) > options.limits.partitions else { return }
+        counters.partitions &+= 1
+        throw BrokerError(.limitReached, "there are \(partitionCount) partitions")
     }
 
     private func check(annotations: [String: String]) throws(BrokerError) {

@@ -57,6 +57,7 @@ extension Broker {
             wanted.partitions = 1
             wanted.untilAcknowledged = true
         }
+        try check(morePartitions: wanted.partitions)
         let topic = install(TopicID(rawValue: nextTopic), name, wanted, isPersistent: true)
         nextTopic += 1
         var records: [CatalogRecord] = [.topic(id: topic.id, name: name, options: wanted)]
@@ -81,6 +82,7 @@ extension Broker {
         addPartitions(topic)
         topics[id] = topic
         topicsByName[name] = topic
+        partitionCount += Int(options.partitions)
         if !isRestoring { installQueue(topic) }
         return topic
     }
@@ -101,6 +103,7 @@ extension Broker {
             counters.topics &+= 1
             throw BrokerError(.limitReached, "there are \(topics.count) topics")
         }
+        try check(morePartitions: 1)
         var made: TopicID
         repeat {
             made = TopicID(reply: nextReplyTopic, on: shard)
@@ -125,6 +128,7 @@ extension Broker {
         let reason = BrokerError(.unknownTopic, "the topic was deleted")
         topic.isDeleted = true
         topics[topic.id] = nil
+        partitionCount -= Int(topic.options.partitions)
         topicsByName[topic.name] = nil
         if lastTopic === topic { lastTopic = nil }
         routes.removeBindings(to: .topic(topic.id.rawValue))

@@ -40,6 +40,10 @@ package final class Broker {
     var topics: [TopicID: Topic] = [:]
     var lastTopic: Topic?
     var topicsByName: [String: Topic] = [:]
+    /// Of all topics, as their options say.
+    var partitionCount = 0
+    /// Logs whose files are being opened, in the background.
+    var logsOpening = 0
     var exchanges: [ExchangeID: NamedExchange] = [:]
     var exchangesByName: [String: NamedExchange] = [:]
     var subscriptions: [SubscriptionID: Subscription] = [:]
@@ -288,6 +292,8 @@ package final class Broker {
             return
         }
         let before = log.watermarks.flushed
+        let wasOpening = log.isReadying
+        defer { if wasOpening, !log.isReadying { logsOpening = max(0, logsOpening - 1) } }
         if log.storageCompleted(ticket, result, now: now) {
             if log.watermarks.flushed > before { counters.flushes &+= 1 }
             logMoved(partition)

@@ -24,6 +24,7 @@ package struct BrokerCounters: Sendable, Equatable {
     package var flushes: UInt64 = 0
     package var logsFailed: UInt64 = 0
     package var diskLow: UInt64 = 0
+    package var descriptorsLow: UInt64 = 0
     package var cursorWrites: UInt64 = 0
     /// Generations of groups; members that were taken for gone; offsets committed, and forgotten because nobody came back.
     package var rebalances: UInt64 = 0
@@ -50,6 +51,7 @@ package struct BrokerCounters: Sendable, Equatable {
     package var unsettledPerConsumer: UInt64 = 0
     package var parkedFetches: UInt64 = 0
     package var topics: UInt64 = 0
+    package var partitions: UInt64 = 0
     package var partitionsPerTopic: UInt64 = 0
     package var annotations: UInt64 = 0
     package var compactionBytes: UInt64 = 0
@@ -71,16 +73,17 @@ package struct BrokerCounters: Sendable, Equatable {
 
     package init() {}
 
-    /// The limits' counters by the limits' names.
+    /// The limits' counters by the limits' keys.
     var limits: [(String, UInt64)] {
         [
             ("consumers_per_session", consumersPerSession), ("unsettled_per_consumer", unsettledPerConsumer), ("parked_fetches", parkedFetches),
-            ("topics", topics), ("partitions_per_topic", partitionsPerTopic), ("annotations", annotations), ("compaction_memory", compactionBytes),
+            ("topics", topics), ("partitions", partitions), ("partitions_per_topic", partitionsPerTopic), ("annotations", annotations),
+            ("compaction_memory", compactionBytes),
             ("exchanges", exchanges), ("bindings", bindings),
-            ("subscriptions", subscriptions), ("producers", producers), ("name_bytes", nameBytes), ("routing_key_bytes", routingKeyBytes),
+            ("subscriptions", subscriptions), ("producers", producers), ("name_length", nameBytes), ("routing_key_length", routingKeyBytes),
             ("route_depth", routeDepth), ("settled_ranges", settledRanges), ("set_aside", setAsideLimit),
-            ("groups", groups), ("members_per_group", membersPerGroup), ("member_bytes", memberBytes), ("offsets_per_group", offsetsPerGroup),
-            ("offset_metadata_bytes", offsetMetadataBytes), ("group_bytes", groupBytes),
+            ("groups", groups), ("members_per_group", membersPerGroup), ("member_size", memberBytes), ("offsets_per_group", offsetsPerGroup),
+            ("offset_metadata_size", offsetMetadataBytes), ("group_memory", groupBytes),
         ]
     }
 }

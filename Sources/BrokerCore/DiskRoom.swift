@@ -40,6 +40,13 @@ extension Broker {
         throw BrokerError(.limitReached, "the disk is nearly full: \(room.free) bytes are free where \(room.reserve) are kept in reserve")
     }
 
+    /// Refuses a publish to a log whose files are not open while the descriptors are needed for those that are.
+    func checkDescriptors() throws(BrokerError) {
+        guard !storage.admitsLogs(logsOpening + 1) else { return }
+        counters.descriptorsLow &+= 1
+        throw BrokerError(.limitReached, "there are no file descriptors for another log (ulimit -n)")
+    }
+
     func lookAtDisk() {
         guard room.look(storage.space(of: options.directory), reserve: options.diskReserveBytes) else { return }
         // One disk for all: who sees a change makes the others look, and one tells.

@@ -3,6 +3,8 @@ package struct Limits: Sendable, Equatable {
     package var connections = 20_000
     /// Of one host. Below `connections`, so that no host has them all; loopback counts like any other.
     package var connectionsPerAddress = 15_000
+    /// Of one shard, that have not said hello; the oldest goes when another comes.
+    package var handshakes = 4_096
     /// Bytes of one frame of any protocol, head included.
     package var frameBytes = 64 << 20
     /// Bytes buffered for a session that has not said hello.
@@ -12,12 +14,18 @@ package struct Limits: Sendable, Equatable {
     package var lanes = 64
     /// Of one ring of a lane; it has two.
     package var laneBytes = 8 << 20
+    /// Within it a frame that has begun is whole, or `frameProgressBytes` longer.
+    package var frameMilliseconds = 30_000
+    package static let frameProgressBytes = 64 << 10
+    /// Of one shard, received and not yet read by sessions: parts of frames, and frames behind others that are under way.
+    package var inputBytes = 512 << 20
     /// Above it no more deliveries are given to a session until it has read.
     package var outboxBytes = 8 << 20
     /// A peer that takes nothing for so long while bytes wait for it is disconnected.
     package var writeMilliseconds = 10_000
     /// Publishes of one session that are not yet answered.
     package var unansweredRequests = 65_536
+    /// The bytes that they came in.
     package var unansweredBytes = 32 << 20
     /// Unanswered requests of one session for lists of everything, whose answers are large.
     package var listingsPerSession = 16
@@ -29,6 +37,7 @@ package struct Limits: Sendable, Equatable {
     /// Partitions of fetches that wait, over all sessions.
     package var parkedFetches = 65_536
     package var topics = 20_000
+    package var partitions = 100_000
     package var partitionsPerTopic = 1_024
     /// Settings without effect that one topic keeps.
     package var annotations = 128

@@ -90,7 +90,7 @@ package struct Append: Sendable {
         case message(MessageRanges)
 
         /// About what the log will grow by.
-        var byteCount: Int {
+        package var byteCount: Int {
             switch self {
             case .batch(let range): range.count
             case .message(let message): (message.key?.count ?? 0) &+ (message.payload?.count ?? 0) &+ message.headers.count

@@ -135,6 +135,12 @@ package struct Socket: Hashable, Sendable {
         return try File.repeating { () in sys_poll(descriptor, Int32(events), milliseconds) } != 0
     }
 
+    /// How many bytes the peer has acknowledged, on TCP; nil elsewhere.
+    package var bytesTaken: UInt64? {
+        let taken = sys_bytes_taken(descriptor)
+        return taken < 0 ? nil : UInt64(taken)
+    }
+
     package func shutDown(_ direction: Direction) {
         let how =
             switch direction {
@@ -159,6 +165,10 @@ package struct Socket: Hashable, Sendable {
     package func setReuseAddress() throws(Errno) { try Errno.check(sys_set_reuse_address(descriptor)) }
     package func setReusePort() throws(Errno) { try Errno.check(sys_set_reuse_port(descriptor)) }
     package func setNoDelay() throws(Errno) { try Errno.check(sys_set_no_delay(descriptor)) }
+    /// A peer that is silent for so long is asked for a sign of life, four times in as long again; then the connection breaks.
+    package func setKeepAlive(seconds: Int32) throws(Errno) { try Errno.check(sys_set_keep_alive(descriptor, seconds)) }
+    /// 0: never.
+    package var keepAliveSeconds: Int32 { max(0, sys_keep_alive(descriptor)) }
     package func setV6Only() throws(Errno) { try Errno.check(sys_set_v6_only(descriptor)) }
     package func setResetOnClose() throws(Errno) { try Errno.check(sys_set_reset_on_close(descriptor)) }
     package func setReceiveBuffer(_ bytes: Int32) throws(Errno) { try Errno.check(sys_set_receive_buffer(descriptor, bytes)) }

@@ -22,6 +22,14 @@ package enum SystemLimits {
         return (soft, hard)
     }
 
+    /// The descriptor that would be given out next, which is the lowest that is free; nil where there is none.
+    package static var nextDescriptor: Int? {
+        let next = sys_eventfd(0, 1)
+        guard next >= 0 else { return nil }
+        sys_close(next)
+        return Int(next)
+    }
+
     /// Lifts the limit of open descriptors to what the system allows without asking.
     package static func raiseFileLimit() throws(Errno) { try setFileLimit(.max) }
     /// Sets the limit of open descriptors, at most to what the system allows without asking.

@@ -25,6 +25,10 @@ extension Log {
     /// What is staged at most until a log is ready; who appends more waits for the disk.
     static let readyingBytes = 32 << 20
 
+    /// Whether the next append has to open the log's files first.
+    package var isClosedOnDisk: Bool { toPrepare != nil && background.readying == nil && !storage.isVolatile }
+    package var isReadying: Bool { background.readying != nil }
+
     /// Sees to it that the log becomes ready, and takes `bytes` more meanwhile.
     func makeReady(for bytes: Int) throws(LogError) {
         guard background.readying == nil else {

@@ -38,6 +38,8 @@ package protocol LogStorage: AnyObject {
     func syncDirectory(_ path: String) throws(StorageError)
     /// Bytes that are free, and bytes in all, where `path` lies; nil when that cannot be told.
     func space(of path: String) -> (free: Int, total: Int)?
+    /// Whether there are descriptors for so many more logs. Some are kept for the logs that are open: one that cannot go on is down.
+    func admitsLogs(_ count: Int) -> Bool
     /// Drops cached pages of the file, so that recovery reads what is on the disk (S10).
     func dropCache(_ file: FileHandle)
 
@@ -51,6 +53,7 @@ package protocol LogStorage: AnyObject {
 
 extension LogStorage {
     package func space(of path: String) -> (free: Int, total: Int)? { nil }
+    package func admitsLogs(_ count: Int) -> Bool { true }
 }
 
 extension LogStorage {
@@ -219,6 +222,9 @@ package struct StorageError: Error, Sendable, CustomStringConvertible {
         self.code = code
         self.reason = reason
     }
+
+    /// Something of the process or the machine has run out (ENOMEM, ENFILE, EMFILE): nothing is wrong with the file.
+    package var isShortage: Bool { [12, 23, 24].contains(code) }
 
     package var description: String { "\(operation) \(path): \(reason)" }
 }

@@ -20,6 +20,8 @@ final class Connection {
     private(set) var state = State.open
     /// Bytes received that are no whole frame yet, or that the session holds back.
     var input = ByteBuffer()
+    /// What of `input` the session has read.
+    var inputStart = 0
     /// What the session is saying now.
     var output = SessionOutput()
     /// What the driver is sending.
@@ -28,12 +30,22 @@ final class Connection {
     private(set) var isSending = false
     /// Shared memory that has taken the socket's place.
     var lane: LaneEnd?
-    /// When the send in flight began; peers that take nothing for too long are disconnected.
-    private(set) var sendStarted = Instant(rawValue: 0)
+    /// When the peer was last seen to take something of the send in flight, or that began; and how much it had taken, as the driver counts.
+    var lastTaken = Instant(rawValue: 0)
+    var taken: UInt64 = 0
     private var pieces: [OutputPiece] = []
 
-    /// Requests that the broker has not answered yet, and the input bytes they came in.
-    var unanswered = 0
+    /// Requests that the broker has not answered yet, and about how many bytes they came in.
+    private(set) var unanswered = 0
+    private(set) var unansweredBytes = 0
+    /// Since when the input begins with the frame that it begins with; and when the input was last seen to get on, and how long it was.
+    var inputSince = Instant(rawValue: 0)
+    var inputGrown = Instant(rawValue: 0)
+    var inputGrownTo = 0
+    /// What the shard has counted of `input`.
+    var countedInput = 0
+    /// Whether the shard counts it among those in their handshake.
+    var isNewcomer = true
     /// Whether the session left whole frames unread.
     var isHeld = false
     /// The peer has ended while something was looked up for what it had asked.
@@ -57,9 +69,28 @@ final class Connection {
         lastActive = now
     }
 
+    var unreadBytes: Int { input.count - inputStart }
+
+    func forgetInput() {
+        input.release()
+        inputStart = 0
+    }
+
     /// Bytes that wait for the peer.
     var pendingBytes: Int { inFlightBytes + output.pendingBytes }
     var isDrained: Bool { !isSending && output.pendingBytes == 0 }
+
+    func asked(_ requests: Int, bytes: Int) {
+        guard requests > 0 else { return }
+        unanswered += requests
+        unansweredBytes += bytes
+    }
+
+    /// The answers share what the requests came in: nothing is left when all are there.
+    func answered() {
+        unansweredBytes -= unanswered > 0 ? unansweredBytes / unanswered : 0
+        unanswered -= 1
+    }
 
     func drain() { if state == .open { state = .draining } }
     func beginClosing() { state = .closing }
@@ -73,7 +104,7 @@ final class Connection {
         pieces.removeAll(keepingCapacity: true)
         inFlight.appendPieces(to: &pieces)
         isSending = true
-        sendStarted = now
+        lastTaken = now
         if let lane { lane.load(pieces) } else { driver.send(socket, pieces) }
     }
 

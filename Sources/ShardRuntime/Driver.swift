@@ -34,6 +34,8 @@ package protocol Driver: AnyObject {
     /// Sends `bytes` at once, and with them another descriptor of shared memory; nothing else may be on its way. False where the peer is not
     /// on a unix socket, or the socket takes nothing.
     func send(_ socket: SocketID, _ bytes: RawSpan, carrying descriptor: Int32) -> Bool
+    /// A number that grows while the peer takes what is sent; nil where that cannot be told.
+    func bytesTaken(_ socket: SocketID) -> UInt64?
     /// Ends the connection. `closed` follows once, after the last operation has let go of its memory.
     func close(_ socket: SocketID)
 
@@ -43,6 +45,7 @@ package protocol Driver: AnyObject {
 }
 
 extension Driver {
+    package func bytesTaken(_ socket: SocketID) -> UInt64? { nil }
     package func listen(_ address: ListenAddress, _ listener: ListenerID) throws(DriverError) -> ListenAddress { try listen(address, listener, .alone) }
 }
 

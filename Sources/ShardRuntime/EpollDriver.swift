@@ -127,6 +127,8 @@ package final class EpollDriver: Driver {
         return true
     }
 
+    package func bytesTaken(_ socket: SocketID) -> UInt64? { sockets[socket].flatMap(\.socket.bytesTaken) }
+
     package func close(_ socket: SocketID) {
         guard let slot = sockets[socket], !slot.isClosing else { return }
         slot.isClosing = true

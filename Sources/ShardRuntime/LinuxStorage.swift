@@ -168,6 +168,13 @@ package final class LinuxStorage: LogStorage {
         return (Int(found.freeBytes), Int(found.totalBytes))
     }
 
+    /// A sixteenth of the descriptors is kept for new segments of open logs and for the broker's own. Opening a log takes several for a moment.
+    package func admitsLogs(_ count: Int) -> Bool {
+        let most = SystemLimits.openFiles.soft
+        guard let next = SystemLimits.nextDescriptor else { return false }
+        return UInt64(next + 4 * count) < most - max(most / 16, min(64, most / 2))
+    }
+
     // MARK: By ticket
 
     package var readiesInBackground: Bool { true }

@@ -22,6 +22,7 @@ extension Shard {
         let session = protocols[Int(listener.rawValue)].makeSession(peer)
         let connection = Connection(socket: socket, on: number, peer: peer, host: address.host, session: session, now: now.instant)
         connections.insert(connection)
+        admit(connection)
         counters.connectionsAccepted += 1
         broker.open(connection.id)
         balance(connection)

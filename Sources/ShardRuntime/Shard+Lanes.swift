@@ -30,8 +30,12 @@ extension Shard {
         guard connection.peer.reached == nil, connection.input.isEmpty else {
             return BrokerError(.unsupported, "shared memory is for peers on a unix socket, in front of everything else")
         }
-        guard lanes.count < limits.lanes else { return BrokerError(.limitReached, "there are \(limits.lanes) lanes already (limits.lanes)") }
+        guard lanes.count < limits.lanes else {
+            counters.lanes += 1
+            return BrokerError(.limitReached, "there are \(limits.lanes) lanes already (limits.lanes)")
+        }
         let most = limits.laneBytes
+        if max(request.toServerBytes, request.toClientBytes) > most { counters.laneBytes += 1 }
         let toServer = Lane.ringBytes(min(request.toServerBytes == 0 ? 1 << 20 : request.toServerBytes, most))
         let toClient = Lane.ringBytes(min(request.toClientBytes == 0 ? 4 << 20 : request.toClientBytes, most))
         do throws(Errno) {

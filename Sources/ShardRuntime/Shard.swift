@@ -56,10 +56,17 @@ package final class Shard: DriverHandler {
     var wasBusy = false
     var sweep = Sweep()
     var state = State.running
+    /// Connections that have not said hello yet.
+    var newcomers = Newcomers()
+    /// Bytes received that no session has read.
+    var inputBytes = 0
     /// The others know that the last session is gone.
     var hasLeft = false
     /// The broker's own storage failed, and with it every promise.
     package internal(set) var failure: StorageError?
+
+    /// For a frame that is announced, at first.
+    private static let reserveBytes = 1 << 20
 
     enum State {
         case running
@@ -223,6 +230,8 @@ package final class Shard: DriverHandler {
         connections.remove(connection)
         removeLane(of: connection)
         connectionCount.leave(from: connection.host)
+        inputBytes -= connection.countedInput
+        if connection.isNewcomer { newcomers.leave(connection) }
         counters.connectionsClosed += 1
     }
 
@@ -265,10 +274,12 @@ package final class Shard: DriverHandler {
         do throws(ProtocolError) {
             if connection.input.isEmpty {
                 let used = try consume(bytes, of: connection, now)
-                if used < bytes.byteCount {
-                    connection.input.reserve(max(connection.session.bytesWanted, bytes.byteCount - used))
+                let left = bytes.byteCount - used
+                if left > 0 {
+                    connection.input.reserve(max(left, room(for: connection.session.bytesWanted, behind: left)))
                     if !Mutant.isActive("losesSplitFrames") { connection.input.append(bytes.extracting(used..<bytes.byteCount)) }
                 }
+                connection.note(input: used, length: left, at: now.instant)
             } else {
                 try consumeJoined(bytes, of: connection, now)
             }
@@ -285,15 +296,25 @@ package final class Shard: DriverHandler {
         swap(&input, &connection.input)
         input.append(bytes)
         defer { swap(&input, &connection.input) }
-        let used = try consume(input.bytes, of: connection, now)
-        input.removeFirst(used)
-        let missing = connection.session.bytesWanted - input.count
-        if missing > 0 { input.reserve(missing) }
+        let used = try consume(input.bytes.extracting(connection.inputStart..<input.count), of: connection, now)
+        connection.inputStart += used
+        // Not at each frame: a session may take them one by one, and all that follows would be moved every time.
+        if connection.inputStart > input.count / 2 || connection.inputStart == input.count {
+            input.removeFirst(connection.inputStart)
+            connection.inputStart = 0
+        }
+        let left = input.count - connection.inputStart
+        input.reserve(max(0, room(for: connection.session.bytesWanted, behind: left) - left))
+        connection.note(input: used, length: left, at: now.instant)
     }
+
+    /// How much memory a frame is given of which so much is there. One that announces much and sends little is given as much again.
+    private func room(for wanted: Int, behind there: Int) -> Int { min(wanted, max(Shard.reserveBytes, 2 * there)) }
 
     /// Goes on with what a session had left unread until its requests were answered.
     private func resume(_ connection: Connection, _ now: Now) {
-        guard connection.isHeld, !connection.session.isHolding, connection.state == .open else { return }
+        // What it says is not read either, while it does not take what it is told.
+        guard connection.isHeld, !connection.session.isHolding, connection.isWritable, connection.state == .open else { return }
         do throws(ProtocolError) {
             try consumeJoined(RawSpan(), of: connection, now)
         } catch {
@@ -309,13 +330,19 @@ package final class Shard: DriverHandler {
         var used = input.byteCount
         defer { perform(requestsOf: connection, input.extracting(0..<used), now) }
         used = try connection.session.receive(input, &connection.output)
-        connection.isHeld = connection.session.isHolding
+        // A session also stops where its answers are more than may wait for the peer.
+        connection.isHeld = connection.session.isHolding || (used < input.byteCount && connection.pendingBytes > connection.peer.limits.outboxBytes)
         return used
     }
 
     private func perform(requestsOf connection: Connection, _ input: RawSpan, _ now: Now) {
         connection.output.takeRequests(into: &requests)
-        for (_, request) in requests where request.isAnswered { connection.unanswered += 1 }
+        var (answered, bytes) = (0, 0)
+        for (_, request) in requests where request.isAnswered {
+            answered += 1
+            if case .append(let append) = request { bytes += append.content.byteCount }
+        }
+        connection.asked(answered, bytes: bytes)
         broker.perform(requests, from: connection.id, input: input, now: now)
         requests.removeAll(keepingCapacity: true)
     }
@@ -328,11 +355,14 @@ package final class Shard: DriverHandler {
 
     /// After a session was called: something may be there to send, or to close; and both directions are held to their marks.
     func afterSession(_ connection: Connection) {
+        if !connection.output.reached.isEmpty { note(limitsOf: connection) }
+        if connection.isNewcomer, connection.session.isEstablished { newcomers.leave(connection) }
         // A session may ask for something without input, such as to be rid of a consumer.
         if !connection.output.requests.isEmpty { perform(requestsOf: connection, RawSpan(), driver.now) }
         if connection.output.closes { endSession(of: connection, reason: nil) }
         if connection.output.laneRequest != nil { answerLaneRequest(of: connection) }
         if connection.output.pendingBytes > 0 { list(connection) }
+        count(inputOf: connection)
         balance(connection)
     }
 
@@ -345,7 +375,7 @@ package final class Shard: DriverHandler {
             switch effect {
             case .respond(let session, let id, let response):
                 guard let connection = connections[session] else { continue }
-                connection.unanswered -= 1
+                connection.answered()
                 guard connection.state == .open else { continue }
                 if case .statistics(let counted) = response {
                     connection.session.complete(id, .statistics(complete(counted)), &connection.output)
@@ -398,49 +428,12 @@ package final class Shard: DriverHandler {
         if connection.output.pendingBytes > 0 { list(connection) }
         balance(connection)
         if connection.output.laneRequest != nil { answerLaneRequest(of: connection) }
+        resume(connection, driver.now)
         closeIfDrained(connection)
     }
 
     private func closeIfDrained(_ connection: Connection) {
         if connection.state == .draining, connection.isDrained { abort(connection) }
-    }
-
-    // MARK: Back-pressure: one mechanism in both directions
-
-    /// Above its mark a connection is given no more deliveries and its input is left in the peer's socket; below half of it both
-    /// go on.
-    func balance(_ connection: Connection) {
-        guard connection.state == .open else { return }
-        let limits = options.limits
-        let pending = connection.pendingBytes
-        if connection.isWritable, pending > limits.outboxBytes, !Mutant.isActive("deliversToWhoReadsNothing") {
-            connection.isWritable = false
-            counters.outboxFull += 1
-            broker.setWritable(connection.id, false)
-        } else if !connection.isWritable, pending <= limits.outboxBytes / 2 {
-            connection.isWritable = true
-            broker.setWritable(connection.id, true)
-        }
-        // Well below the limit, so that a peer that sends without looking is slowed down before a session has to refuse it.
-        let mayReceive = connection.isWritable && isRunning && !broker.isCongested
-        if connection.isReceiving, !mayReceive || connection.unanswered > limits.unansweredRequests / 2 {
-            counters.receivesPaused += 1
-            stopReceiving(on: connection)
-        } else if !connection.isReceiving, mayReceive, connection.unanswered <= limits.unansweredRequests / 4 {
-            receive(on: connection)
-        }
-    }
-
-    private func receive(on connection: Connection) {
-        connection.isReceiving = true
-        if connection.lane == nil { driver.startReceiving(connection.socket) }
-    }
-
-    func stopReceiving(on connection: Connection) {
-        guard connection.isReceiving else { return }
-        connection.isReceiving = false
-        // Knocks and the end are still to be heard.
-        if connection.lane == nil { driver.stopReceiving(connection.socket) }
     }
 
     // MARK: Storage, other threads, time
@@ -459,30 +452,6 @@ package final class Shard: DriverHandler {
                 server = own.server.serving(on: number)
                 broker.own.adopt(brokerOptions, now: driver.now)
             }
-        }
-    }
-
-    /// Visits a tenth of the connections every tenth of a second: deadlines, keep-alive, and memory that idle ones hold.
-    private func sweepSome(_ now: Now) {
-        for listener in sweep.listenersToResume(now.instant) { driver.resume(listener) }
-        for slot in sweep.slots(of: connections.capacity, now.instant) {
-            guard let connection = connections.connection(inSlot: slot), connection.state != .closing else { continue }
-            if connection.isSending, now.instant.nanoseconds(since: connection.sendStarted) > UInt64(options.limits.writeMilliseconds) * 1_000_000 {
-                counters.slowPeers += 1
-                log.warn("slow_peer", [("peer", .text(connection.peer.address)), ("waiting_bytes", .init(connection.pendingBytes))])
-                endSession(of: connection, reason: nil)
-                abort(connection)
-                continue
-            }
-            if connection.state == .open {
-                do throws(ProtocolError) {
-                    try connection.session.advance(to: now, &connection.output)
-                } catch {
-                    fail(connection, error)
-                }
-                afterSession(connection)
-            }
-            if now.instant.nanoseconds(since: connection.lastActive) > 1_000_000_000 { connection.releaseMemory() }
         }
     }
 }

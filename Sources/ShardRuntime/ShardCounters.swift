@@ -1,3 +1,5 @@
+package import Wire
+
 /// What a shard counts; plain integers of its own thread.
 package struct ShardCounters: Sendable, Equatable {
     package var connectionsAccepted: UInt64 = 0
@@ -9,9 +11,7 @@ package struct ShardCounters: Sendable, Equatable {
     package var bytesReceived: UInt64 = 0
     package var sends: UInt64 = 0
     package var bytesSent: UInt64 = 0
-    package var outboxFull: UInt64 = 0
     package var receivesPaused: UInt64 = 0
-    package var slowPeers: UInt64 = 0
     package var lanesOpened: UInt64 = 0
     package var lanesRefused: UInt64 = 0
     /// A client in shared memory found the shard asleep.
@@ -23,4 +23,14 @@ package struct ShardCounters: Sendable, Equatable {
     // How often limits were reached, by their names.
     package var connections: UInt64 = 0
     package var connectionsPerAddress: UInt64 = 0
+    package var handshakes: UInt64 = 0
+    package var lanes: UInt64 = 0
+    package var laneBytes: UInt64 = 0
+    package var frameTimeouts: UInt64 = 0
+    package var inputBytes: UInt64 = 0
+    package var outboxBytes: UInt64 = 0
+    package var writeTimeouts: UInt64 = 0
+    package var unansweredRequests: UInt64 = 0
+    package var unansweredBytes: UInt64 = 0
+    package var sessions: [SessionLimit: UInt64] = [:]
 }

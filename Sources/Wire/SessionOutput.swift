@@ -14,6 +14,8 @@ package struct SessionOutput: ~Copyable {
     package private(set) var requests: [(id: RequestID, request: Request)] = []
     /// The peer wants to go on through shared memory; answered by `laneAnswered`, and taken away then.
     package var laneRequest: LaneRequest?
+    /// Limits that the peer has met; the shard counts them.
+    package private(set) var reached: [SessionLimit] = []
     /// The connection ends once everything before is sent.
     package private(set) var closes = false
     /// Bytes waiting to be sent, slices included.
@@ -47,6 +49,9 @@ package struct SessionOutput: ~Copyable {
     }
 
     package mutating func request(_ request: consuming Request, id: RequestID) { requests.append((id, request)) }
+
+    package mutating func reach(_ limit: SessionLimit) { reached.append(limit) }
+    package mutating func clearReached() { reached.removeAll() }
 
     /// The peer is to be disconnected once everything said before has been sent.
     package mutating func close() { closes = true }

@@ -26,6 +26,8 @@ package protocol WireSession: AnyObject {
     /// How many bytes the frame at the front of the unconsumed input needs in all, where that is known: the connection reserves
     /// as much. 0 when unknown.
     var bytesWanted: Int { get }
+    /// Whether the peer has shown that it speaks the protocol: until then the connection is in its handshake.
+    var isEstablished: Bool { get }
     /// Whether whole frames are left unread because too many requests are unanswered. When answers have ended that, `receive` is
     /// called again with what was left.
     var isHolding: Bool { get }

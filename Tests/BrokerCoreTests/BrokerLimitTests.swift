@@ -26,6 +26,78 @@ struct BrokerLimitTests {
         _ = try harness.create("c")
     }
 
+    @Test func partitionsOfAllTopics() throws {
+        let harness = try Harness { $0.limits.partitions = 6 }
+        _ = try harness.create("a", TopicOptions(partitions: 4))
+        refused(harness, .createTopic(name: "b", TopicOptions(partitions: 3)), "partitions")
+        _ = try harness.create("b", TopicOptions(partitions: 2))
+        refused(harness, .createReplyTopic, "partitions")
+        refused(harness, .createTopic(name: "q", .queue()), "partitions")
+        refused(harness, .alterTopic(name: "a", TopicChange(partitions: 5)), "partitions")
+        try harness.restart(clean: false)
+        refused(harness, .createTopic(name: "c", TopicOptions()), "partitions")
+        _ = harness.answer(.deleteTopic(name: "b"))
+        _ = harness.answer(.alterTopic(name: "a", TopicChange(partitions: 5)))
+        _ = try harness.create("c")
+        refused(harness, .createReplyTopic, "partitions")
+    }
+
+    @Test func namesAndSettingsWithoutEffect() throws {
+        let harness = try Harness { options in
+            options.limits.nameBytes = 10
+            options.limits.annotations = 2
+        }
+        let before = harness.statistic("limit_name_length_total") ?? -1
+        #expect(harness.errorCode(harness.answer(.createTopic(name: "elevenbytes", TopicOptions()))) == .invalidName)
+        #expect(harness.errorCode(harness.answer(.createExchange(name: "elevenbytes", .topic))) == .invalidName)
+        #expect(harness.statistic("limit_name_length_total") == before + 2)
+        var options = TopicOptions()
+        options.annotations = ["a": "1", "b": "2", "c": "3"]
+        refused(harness, .createTopic(name: "t", options), "annotations")
+        options.annotations["c"] = nil
+        _ = try harness.create("t", options)
+        var change = TopicChange()
+        change.annotations = ["c": .set("3")]
+        refused(harness, .alterTopic(name: "t", change), "annotations")
+    }
+
+    /// What is not set aside stays where it is, with its segments.
+    @Test func messagesSetAside() throws {
+        let harness = try Harness { options in
+            options.log.segmentBytes = 1_024
+            options.segmentsBeforeAside = 2
+            options.retentionCheckMilliseconds = 1_000
+            options.deliveryRecords = 1
+            options.limits.setAside = 1
+        }
+        let topic = try harness.create("q", .queue())
+        harness.subscribe("q", "queue", credit: 100_000)
+        let held = BrokerAsideTests.fill(harness, topic, keeping: ["m1003", "m1004"])
+        #expect((harness.statistic("limit_set_aside_total") ?? 0) > 0 && harness.statistic("set_aside_total") == 0)
+        #expect(BrokerAsideTests.segments(harness) > 4)
+        harness.settle(held[1])
+        for _ in 0..<60 { harness.advance(milliseconds: 1_000) }
+        #expect(harness.statistic("set_aside_total") == 1)
+        #expect(BrokerAsideTests.segments(harness) <= 4)
+    }
+
+    /// With more keys than the memory has room for, a pass takes a part of the log, and the next one the rest.
+    @Test func memoryOfCompaction() throws {
+        let harness = try Harness { options in options.limits.compactionBytes = 4_096 }
+        var options = TopicOptions(segmentBytes: 4_096)
+        options.cleanup = .compact
+        options.minCleanableDirtyRatio = 0.01
+        let topic = try harness.create("t", options)
+        for round in 0..<100 {
+            let entries = (0..<10).map { (key: "key \((round * 10 + $0) % 500)", value: String(repeating: "x", count: 40)) }
+            _ = BrokerHostileBatchTests.send(harness, topic, try BrokerCompactionTests.batch(entries, nil))
+            harness.settleDown()
+        }
+        for _ in 0..<20 { harness.advance(milliseconds: 5_000) }
+        #expect((harness.statistic("limit_compaction_memory_total") ?? 0) > 0)
+        #expect((harness.statistic("compacted_records_total") ?? 0) > 0 && harness.statistic("compactions_failed_total") == 0)
+    }
+
     @Test func exchangesAndBindings() throws {
         let harness = try Harness { options in
             options.limits.exchanges = 3
@@ -36,7 +108,7 @@ struct BrokerLimitTests {
         _ = try harness.create("t")
         for name in ["x", "y", "z"] { _ = harness.answer(.createExchange(name: name, .topic)) }
         refused(harness, .createExchange(name: "w", .fanout), "exchanges")
-        refused(harness, .bind(Binding(exchange: "x", destination: .topic("t"), pattern: "too.long.a.pattern")), "routing_key_bytes")
+        refused(harness, .bind(Binding(exchange: "x", destination: .topic("t"), pattern: "too.long.a.pattern")), "routing_key_length")
         _ = harness.answer(.bind(Binding(exchange: "x", destination: .exchange("y"), pattern: "#")))
         refused(harness, .bind(Binding(exchange: "y", destination: .exchange("z"), pattern: "#")), "route_depth")
         #expect(harness.errorCode(harness.answer(.bind(Binding(exchange: "y", destination: .exchange("x"), pattern: "#")))) == .conflict)
@@ -140,8 +212,8 @@ struct BrokerLimitTests {
         let member = try harness.formGroup("a")
         _ = try harness.formGroup("b")
         refused(harness, Harness.asked("c"), "groups")
-        refused(harness, Harness.asked("a", metadata: [UInt8](repeating: 0, count: 2_000)), "member_bytes")
-        refused(harness, harness.sync("a", member, assign: [member.memberID: String(repeating: "x", count: 2_001)]), "member_bytes")
+        refused(harness, Harness.asked("a", metadata: [UInt8](repeating: 0, count: 2_000)), "member_size")
+        refused(harness, harness.sync("a", member, assign: [member.memberID: String(repeating: "x", count: 2_001)]), "member_size")
         #expect(harness.errorCode(harness.answer(Harness.asked("a"))) == .groupFull)
         #expect(harness.statistic("limit_members_per_group_total") == 1)
         _ = harness.answer(.group(.leave(group: "a", [LeavingMember(memberID: member.memberID, instanceID: nil, reason: nil)])))
@@ -159,7 +231,7 @@ struct BrokerLimitTests {
         #expect(harness.outcomes(harness.answer(Harness.commit("g", [("t", 0, 3)]))) == [nil])
         #expect(harness.statistic("limit_offsets_per_group_total") == 2)
         #expect(harness.outcomes(harness.answer(Harness.commit("g", [("t", 0, 4)], metadata: "eleven more"))) == [.offsetMetadataTooLarge])
-        #expect(harness.statistic("limit_offset_metadata_bytes_total") == 1)
+        #expect(harness.statistic("limit_offset_metadata_size_total") == 1)
         #expect(harness.committed("g") == ["t/0=3", "t/1=1"])
     }
 
@@ -172,9 +244,9 @@ struct BrokerLimitTests {
         var joined: [JoinedGroup] = []
         for number in 0..<3 { if let member = harness.join("g\(number)", metadata: [UInt8](repeating: 0, count: 5_000)) { joined.append(member) } }
         #expect(joined.count == 3)
-        refused(harness, Harness.asked("g3", metadata: [UInt8](repeating: 0, count: 5_000)), "group_bytes")
-        refused(harness, harness.sync("g0", joined[0], assign: [joined[0].memberID: String(repeating: "x", count: 9_000)]), "group_bytes")
-        refused(harness, Harness.commit("h", (0..<3).map { ("t", $0, 1) }, metadata: String(repeating: "x", count: 4_000)), "group_bytes")
+        refused(harness, Harness.asked("g3", metadata: [UInt8](repeating: 0, count: 5_000)), "group_memory")
+        refused(harness, harness.sync("g0", joined[0], assign: [joined[0].memberID: String(repeating: "x", count: 9_000)]), "group_memory")
+        refused(harness, Harness.commit("h", (0..<3).map { ("t", $0, 1) }, metadata: String(repeating: "x", count: 4_000)), "group_memory")
         for (number, member) in joined.enumerated() {
             _ = harness.answer(.group(.leave(group: "g\(number)", [LeavingMember(memberID: member.memberID, instanceID: nil, reason: nil)])))
         }

@@ -141,6 +141,7 @@ import Wire
             "\($0)".contains("limits.lanes")
         }
         #expect(try await LaneConnectionTests.figure("lanes_refused_total", first) == 1)
+        #expect(try await LaneConnectionTests.figure("limit_lanes_total", first) == 1)
         await first.close()
     }
 }

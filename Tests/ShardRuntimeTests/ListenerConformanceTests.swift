@@ -47,6 +47,21 @@ import Testing
         peer.close()
     }
 
+    /// What is set on the listener holds on its connections, because Linux lets it be inherited.
+    @Test func connectionsAskForSignsOfLife() throws {
+        let listener = try ListeningSocket(.tcp(host: "127.0.0.1", port: 0), ListenerID(rawValue: 1), index: 0, .alone, options: DriverOptions())
+        defer { listener.close() }
+        guard case .tcp(let host, let port) = listener.address, let address = SocketAddress(host: host, port: port) else {
+            throw HarnessError(what: "\(listener.address)")
+        }
+        let peer = try Socket.make(for: address, .blocking)
+        try peer.connect(to: address)
+        let accepted = try listener.socket.accept(.nonblocking)
+        #expect(accepted.keepAliveSeconds == 60 && peer.keepAliveSeconds == 0)
+        accepted.close()
+        peer.close()
+    }
+
     @Test(arguments: DriverKind.allCases)
     func anAddressInUseAndAnUnreadableOneAreRefused(_ kind: DriverKind) throws {
         let harness = try DriverHarness(kind)

@@ -92,12 +92,15 @@ int64_t sys_send_descriptor(int fd, const void *bytes, size_t count, int carried
 /// Receives up to `count` bytes, and a descriptor when one came with them (-1 otherwise). Does not wait.
 int64_t sys_receive_descriptor(int fd, void *bytes, size_t count, int *carried);
 /// Sends from the file's cache. Does not wait, whatever the socket is; SIGPIPE has to be ignored.
+int64_t sys_bytes_taken(int fd);
 int64_t sys_send_file(int fd, int file, int64_t position, size_t count);
 enum { SYS_SHUT_READ = 0, SYS_SHUT_WRITE = 1, SYS_SHUT_BOTH = 2 };
 int sys_shutdown(int fd, int how);
 int sys_set_reuse_address(int fd);
 int sys_set_reuse_port(int fd);
 int sys_set_no_delay(int fd);
+int sys_set_keep_alive(int fd, int seconds);
+int sys_keep_alive(int fd);
 int sys_set_v6_only(int fd);
 /// The next close resets the connection instead of ending it.
 int sys_set_reset_on_close(int fd);

@@ -22,6 +22,10 @@ package final class KafkaSession: WireSession {
     private var firstSerial: UInt64 = 1
     private var names = TopicNames()
     private var isClosing = false
+    /// A whole request has come. Every client asks something as soon as it is connected.
+    package private(set) var isEstablished = false
+    /// Known from the first `advance` on.
+    private var handshakeDeadline: Instant?
     package private(set) var bytesWanted = 0
     package private(set) var isHolding = false
     package var isLookingUp: Bool { !names.isComplete }
@@ -35,13 +39,16 @@ package final class KafkaSession: WireSession {
         bytesWanted = 0
         isHolding = false
         while !isClosing {
+            // What follows is read when the client has taken its answers.
+            if output.pendingBytes > context.peer.limits.outboxBytes { return used }
             let rest = input.byteCount &- used
             if rest < 4 { return used }
-            let size = try frameSize(input, at: used)
+            let size = try frameSize(input, at: used, &output)
             guard rest >= 4 &+ size else {
                 bytesWanted = 4 &+ size
                 return used
             }
+            isEstablished = true
             guard try take(ByteRange(start: used &+ 4, count: size), of: input, &output) else {
                 isHolding = true
                 return used
@@ -52,11 +59,14 @@ package final class KafkaSession: WireSession {
     }
 
     /// Checks the size of the frame at `start` before anything is kept for it. At least four bytes are there.
-    private func frameSize(_ input: RawSpan, at start: Int) throws(ProtocolError) -> Int {
+    private func frameSize(_ input: RawSpan, at start: Int, _ output: inout SessionOutput) throws(ProtocolError) -> Int {
         var reader = ByteReader(input.extracting(droppingFirst: start))
         let size = Int((try? reader.big(Int32.self)) ?? 0)
         let limit = context.peer.limits.frameBytes
-        guard size >= 8, size <= limit else { throw ProtocolError("frameSize", "a request of \(size) bytes, from 8 to \(limit) are taken here") }
+        guard size >= 8, size <= limit else {
+            if size > limit { output.reach(.frameSize) }
+            throw ProtocolError("frameSize", "a request of \(size) bytes, from 8 to \(limit) are taken here")
+        }
         if size > KafkaAPI.leastRequestBytes, let key = try? reader.big(Int16.self) {
             let most = KafkaAPI.requestBytes(key, atMost: limit)
             let isTaken = size <= most || Mutant.isActive("takesKafkaRequestsOfAnySize")
@@ -153,7 +163,18 @@ package final class KafkaSession: WireSession {
 
     package func deliver(_ delivery: Delivery, _ output: inout SessionOutput) {}
     package func notify(_ consumer: ConsumerID, _ event: ConsumerEvent, _ output: inout SessionOutput) {}
-    package func advance(to now: Now, _ output: inout SessionOutput) throws(ProtocolError) {}
+
+    package func advance(to now: Now, _ output: inout SessionOutput) throws(ProtocolError) {
+        guard !isEstablished, !isClosing else { return }
+        guard let deadline = handshakeDeadline else {
+            handshakeDeadline = now.instant.advanced(byNanoseconds: UInt64(clamping: context.peer.limits.handshakeMilliseconds) * 1_000_000)
+            return
+        }
+        guard now.instant < deadline else {
+            output.reach(.handshakeTimeout)
+            throw ProtocolError("handshakeTimeout", "no request within \(context.peer.limits.handshakeMilliseconds) ms")
+        }
+    }
 
     /// Kafka has no word for it: clients look for another broker, and come back.
     package func shutDown(_ output: inout SessionOutput) {

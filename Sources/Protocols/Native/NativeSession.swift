@@ -32,6 +32,7 @@ package final class NativeSession: WireSession {
     private var confirmations: [UInt64: Confirmation] = [:]
     package private(set) var bytesWanted = 0
     package private(set) var isHolding = false
+    package var isEstablished: Bool { !isAwaitingHello }
 
     private struct Confirmation {
         var remaining: Int
@@ -50,6 +51,8 @@ package final class NativeSession: WireSession {
         bytesWanted = 0
         isHolding = false
         while true {
+            // What follows is read when the client has taken its answers.
+            if output.pendingBytes > peer.limits.outboxBytes { return used }
             let limit: Int
             switch state {
             case .awaitingHello: limit = min(peer.limits.handshakeBytes, peer.limits.frameBytes)
@@ -81,8 +84,12 @@ package final class NativeSession: WireSession {
             return try FrameSplitter.next(in: input, at: start, limit: limit)
         } catch {
             switch error {
+            case .tooLarge where isAwaitingHello:
+                output.reach(.handshakeSize)
+                throw notNative(&output)
             case _ where isAwaitingHello: throw notNative(&output)
             case .tooLarge(let size, let limit):
+                output.reach(.frameSize)
                 throw fault(.frameTooLarge, "a frame of \(size) bytes, at most \(limit) are taken here", &output)
             case .tooSmall(let size): throw fault(.malformedFrame, "a frame of \(size) bytes is less than a header", &output)
             case .reserved: throw fault(.malformedFrame, "reserved bytes of a header are not zero", &output)
@@ -243,6 +250,7 @@ package final class NativeSession: WireSession {
             throw fault(.malformedFrame, "the highest byte of a correlation is not 0", &output)
         }
         guard unanswered.admits(weight, peer.limits) else {
+            output.reach(weight == .listing ? .listingsPerSession : .descriptionsPerSession)
             refuse(correlation, BrokerError(.limitReached, "too many requests of this kind are unanswered"), &output)
             return
         }
@@ -368,6 +376,7 @@ package final class NativeSession: WireSession {
             return
         }
         guard now.instant < deadline || Mutant.isActive("waitsForHelloForEver") else {
+            output.reach(.handshakeTimeout)
             throw fault(.handshakeTimeout, "no HELLO within \(peer.limits.handshakeMilliseconds) ms", &output)
         }
     }

@@ -70,6 +70,9 @@ struct ServeCommand {
         return withExtendedLifetime(directory) { code }
     }
 
+    /// Connections leave a quarter of the descriptors to logs: one that could not be opened would be down for good.
+    private static var connectionsMax: Int { Int(clamping: SystemLimits.openFiles.soft / 4 * 3) }
+
     private static func options(_ config: ServerConfig) -> ShardGroup.Options {
         var options = ShardGroup.Options(directory: config.dataDirectory)
         options.driver = config.driver
@@ -77,12 +80,13 @@ struct ServeCommand {
         options.pinsShards = config.pinsShards
         options.broker.log = config.topics
         options.broker.limits = config.limits
+        options.broker.limits.connections = min(config.limits.connections, ServeCommand.connectionsMax)
         options.broker.groups = config.groups
         options.broker.diskReserveBytes = Int(config.diskReserve.rawValue)
         options.broker.queueLeaseMilliseconds = UInt32(clamping: config.queueLease.milliseconds)
         options.broker.deliveryLimit = UInt16(clamping: config.queueDeliveryLimit)
         options.broker.segmentsBeforeAside = config.queueSetAsideAfter
-        options.shard.limits = config.limits
+        options.shard.limits = options.broker.limits
         options.shard.spinNanoseconds = UInt64(clamping: config.spin.nanoseconds)
         options.driverOptions.minimumWaitMicroseconds = UInt32(clamping: config.minimumWait.nanoseconds / 1_000)
         options.listeners = config.listeners.map { ShardGroup.Listener(address: $0.address, wireProtocol: $0.wire) }
@@ -99,6 +103,10 @@ struct ServeCommand {
                 ("durability", .text(durability.name)),
             ])
         if !durability.waitsForFlush { warnOfWeak(durability) }
+        let most = ServeCommand.connectionsMax
+        if config.limits.connections > most {
+            log.warn("few_descriptors", [("connections", .init(most)), ("configured", .init(config.limits.connections)), ("meaning", "raise ulimit -n")])
+        }
         if config.listeners.contains(where: \.isRemote) {
             log.warn("anonymous_remote", [("meaning", "anybody who can reach this broker can read, write and delete everything in it")])
         }
