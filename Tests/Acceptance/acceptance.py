@@ -17,11 +17,12 @@ import claims_lane
 import claims_limits
 import claims_operating
 import claims_orders
+import claims_overload
 import claims_protocol
 import claims_scale
 import claims_streaming
 
-MODULES = (claims_operating, claims_disk, claims_damage, claims_hostile, claims_limits, claims_lane, claims_protocol, claims_orders, claims_streaming, claims_scale)
+MODULES = (claims_operating, claims_disk, claims_damage, claims_hostile, claims_limits, claims_lane, claims_protocol, claims_orders, claims_streaming, claims_scale, claims_overload)
 
 
 def claims(*modules):

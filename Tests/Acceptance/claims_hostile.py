@@ -1,11 +1,17 @@
 """Bytes from outside: a clear error or a close, nobody else affected, the broker lives on."""
+import contextlib
 import os
 import random
+import resource
 import socket
 import struct
 import subprocess
+import threading
+import time
 
-from broker import BINARY, DRIVER, Broker, frame, hello, read_frame
+import native
+from broker import BINARY, DRIVER, Broker, Skipped, frame, hello, read_frame, wait_until
+from crowd import API_VERSIONS, Crowded, Honest, bounded, fetch, kafka_request, kafka_text, metadata
 
 
 def ends(connection):
@@ -143,3 +149,170 @@ def claim_garbage_in_the_data_directory_is_survived():
         result = subprocess.run(
             [BINARY, "serve", "--data", str(broker.data), "--listen", "native=127.0.0.1:0", "--driver", DRIVER], capture_output=True, timeout=30)
         assert result.returncode == 1 and b"__catalog" in result.stderr, result
+
+
+# Slow and greedy peers: what each may take is bounded, and honest clients beside them go on. Latencies are printed; a shared machine has its own.
+
+
+def hold(seconds, look, step=lambda: None):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        step()
+        look()
+        time.sleep(0.1)
+
+
+def claim_hostile_crowds_leave_honest_clients_alone():
+    broker = Crowded(
+        handshake_timeout="2 s", frame_timeout="2 s", write_timeout="3 s", outbox_size="1 MiB", input_memory="64 MiB", topics=2000, unsettled_per_consumer=10_000)
+    mebibyte, each = 1 << 20, 16 << 10
+    with broker, Honest(broker) as honest, native.connect(broker) as client:
+        topic = client.create("data")["id"]
+        batch = native.make_batch([b"x" * 1000] * 900)
+        for _ in range(16):
+            client.publish_batch(topic, batch)
+        with honest.phase("quiet"):
+            time.sleep(2)
+
+        with honest.phase("slowloris"), bounded(broker, 32 * mebibyte + 400 * each, "slowloris") as look, contextlib.ExitStack() as stack:
+            drips = []
+            for number in range(400):
+                connection = stack.enter_context(broker.connect_kafka() if number % 2 else broker.connect())
+                if number % 4 >= 2:
+                    # In the middle of a frame instead of in the handshake.
+                    connection.sendall(API_VERSIONS + struct.pack(">ih", 60_000, 0) if number % 2 else hello() + struct.pack("<IBBHQ", 60_000, 0x10, 0, 0, 1))
+                drips.append(connection)
+            hold(4, look, lambda: [drip(connection) for connection in drips[::5]])
+            wait_until(lambda: broker.figures()["connections"] < 10, 20, "all of them are closed")
+
+        with honest.phase("never reading"), bounded(broker, 64 * mebibyte + 60 * mebibyte, "never reading") as look, contextlib.ExitStack() as stack:
+            deaf = []
+            for number in range(30):
+                one = stack.enter_context(native.connect(broker))
+                one.send(native.SUBSCRIBE, greedy_subscription("data"))
+                kafka = stack.enter_context(broker.connect_kafka())
+                kafka.settimeout(0.2)
+                with contextlib.suppress(OSError):
+                    kafka.sendall(fetch("data") * 50)
+                deaf += [one.socket, kafka]
+            hold(5, look)
+            wait_until(lambda: broker.reached("write_timeout") >= len(deaf) * 9 // 10, 20, "the write deadline")
+
+        with honest.phase("bombs"), bounded(broker, 64 * mebibyte, "bombs") as look, contextlib.ExitStack() as stack:
+            for data in bombs():
+                for connect in (broker.connect, broker.connect_kafka):
+                    with contextlib.suppress(OSError):
+                        connection = stack.enter_context(connect())
+                        connection.sendall(data)
+            hold(1, look)
+
+        with honest.phase("reconnect storm"), bounded(broker, 64 * mebibyte, "reconnect storm") as look:
+            count, until = 0, time.monotonic() + 3
+            while time.monotonic() < until:
+                with broker.connect() as one, broker.connect_kafka() as other:
+                    one.sendall(hello() if count % 3 else b"")
+                    other.sendall(API_VERSIONS if count % 3 else b"\x00")
+                count += 2
+            look()
+
+        with honest.phase("floods of topics"), bounded(broker, 64 * mebibyte, "floods of topics") as look, contextlib.ExitStack() as stack:
+            native_flood, kafka_flood = stack.enter_context(native.connect(broker)), stack.enter_context(broker.connect_kafka())
+            threading.Thread(target=drain_quietly, args=(native_flood.socket,), daemon=True).start()
+            threading.Thread(target=drain_quietly, args=(kafka_flood,), daemon=True).start()
+            options = native.topic_options()
+            for start in range(0, 2500, 100):
+                native_flood.socket.sendall(b"".join(native_flood.frame(native.CREATE_TOPIC, native.text(f"flood-{n}") + options) for n in range(start, start + 100)))
+                kafka_flood.sendall(metadata(*(f"kafka-flood-{n}" for n in range(start, start + 100))))
+                look()
+            wait_until(lambda: broker.figures()["topics"] == 2000 and broker.reached("topics") > 0, 30, "as many topics as there may be, and no more")
+            native_flood.socket.shutdown(socket.SHUT_RDWR)
+            kafka_flood.shutdown(socket.SHUT_RDWR)
+
+        with honest.phase("questions and no reading"), bounded(broker, 64 * mebibyte, "questions and no reading") as look, contextlib.ExitStack() as stack:
+            for _ in range(5):
+                kafka = stack.enter_context(broker.connect_kafka())
+                kafka.settimeout(0.2)
+                with contextlib.suppress(OSError):
+                    # Each is answered with all topics.
+                    kafka.sendall(kafka_request(3, 1, struct.pack(">i", -1)) * 2000)
+                look()
+            hold(2, look)
+
+        with honest.phase("behind a fetch"), bounded(broker, 48 * mebibyte, "behind a fetch") as look, contextlib.ExitStack() as stack:
+            for _ in range(10):
+                kafka = stack.enter_context(broker.connect_kafka())
+                kafka.settimeout(0.2)
+                with contextlib.suppress(OSError):
+                    kafka.sendall(fetch("data", wait=5_000, least=1 << 30) + API_VERSIONS * 1_000_000)
+                look()
+            hold(1, look)
+
+        with honest.phase("endless credit"), bounded(broker, 64 * mebibyte, "endless credit") as look, contextlib.ExitStack() as stack:
+            for number in range(10):
+                one = stack.enter_context(native.connect(broker))
+                # A thread that reads keeps the socket open beyond its close.
+                stack.callback(one.socket.shutdown, socket.SHUT_RDWR)
+                threading.Thread(target=drain_quietly, args=(one.socket,), daemon=True).start()
+                one.send(native.SUBSCRIBE, greedy_subscription("data", f"greedy-{number}", native.SHARED, 1))
+                for _ in range(100):
+                    one.credit(1, 0x7FFFFFFF, 0x7FFFFFFFFFFFFFFF)
+            wait_until(lambda: broker.reached("unsettled_per_consumer") >= 10, 30, "no more unsettled deliveries than allowed")
+            assert broker.figures()["in_flight"] <= 10 * 10_000
+            look()
+        log = broker.log()
+        assert len(log) < 300_000, f"{len(log)} bytes of log"
+        return f"native/Kafka, {count} reconnects; {honest.end()}"
+
+
+def drip(connection):
+    with contextlib.suppress(OSError):
+        connection.send(b"\x00")
+
+
+def drain_quietly(connection):
+    with contextlib.suppress(OSError):
+        while connection.recv(1 << 20):
+            pass
+
+
+def greedy_subscription(topic, name="", mode=native.BROADCAST, form=0):
+    head = struct.pack("<IBBxx", 1, mode, form) + native.EARLIEST + struct.pack("<iq", 0x7FFFFFFF, 1 << 62)
+    return head + native.subscription_options() + native.text(topic) + native.text(name)
+
+
+def bombs():
+    """Lengths and counts that promise far more than comes; each at both listeners."""
+    for size in (0x7FFFFFFF, 0xFFFFFFFF, 60 << 20, 1 << 16):
+        yield hello() + struct.pack("<IBBHQ", size, 0x10, 0, 0, 1) + b"x" * 50
+        yield struct.pack(">I", size) + b"\x00\x00\x00\x03\x00\x00\x00\x01" + b"\xff" * 50
+    for count in (0x7FFFFFFF, 0xFFFFFFFF, 1 << 24):
+        yield hello() + frame(native.SETTLE, struct.pack("<II", 1, count) + b"\x00" * 48)
+        yield kafka_request(3, 1, struct.pack(">I", count))
+        yield kafka_request(1, 4, struct.pack(">iiiibI", -1, 500, 1, 1 << 20, 0, count))
+        yield kafka_request(2, 1, struct.pack(">iI", -1, count))
+        yield kafka_request(11, 1, kafka_text("g") + struct.pack(">ii", 6000, 6000) + kafka_text("") + kafka_text("consumer") + struct.pack(">I", count))
+
+
+def claim_thousands_of_silent_connections_keep_nobody_out():
+    wanted = 5000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < wanted + 500:
+        raise Skipped(f"ulimit -Hn is {hard}, which is too little for {wanted} connections")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    broker = Crowded("--shards", "1", handshakes=1000, handshake_timeout="5 s")
+    with broker, Honest(broker) as honest:
+        with honest.phase("quiet"):
+            time.sleep(1)
+        with honest.phase("silent connections"), bounded(broker, (1000 * 16 << 10) + (32 << 20), "silent connections") as look, contextlib.ExitStack() as stack:
+            for number in range(wanted):
+                connection = stack.enter_context(broker.connect() if number % 2 else broker.connect_kafka())
+                if number % 3 == 0:
+                    connection.sendall(b"\x00")
+                if number % 500 == 0:
+                    look()
+                    # New ones get through all the time.
+                    with native.connect(broker) as newcomer:
+                        newcomer.call(native.PING, b"", native.PONG).end()
+            seen = broker.figures()
+            assert seen["connections"] <= 1000 + 20 and seen["limit_handshakes_total"] + seen["limit_handshake_timeout_total"] >= wanted - 1000, seen
+        return f"{wanted} silent connections, half of each protocol; {honest.end()}"
