@@ -91,7 +91,7 @@ let package = Package(
 
         tests("Bytes"),
         tests("ConfigFile"),
-        tests("Simulation", ["ShardWorkload", "BrokerCore", "SegmentLog", "Bytes", "Mutants"]),
+        tests("Simulation", ["ShardWorkload", "ShardRuntime", "Wire", "Observability", "ConfigFile", "BrokerCore", "SegmentLog", "Bytes", "Mutants"]),
         tests("Mutants"),
         tests("Observability"),
         tests("Containers"),
