@@ -331,7 +331,8 @@ def others_of(base, home, kind):
 
 
 def run_cases(cases, prepared, home, deadline):
-    """All of them, by several processes; answers how many passed."""
+    """All of them, by several processes; answers how many passed, how many did not, and how many were excused."""
+    began = time.monotonic()
 
     def work(worker):
         passed, excused, failures = 0, 0, []
@@ -345,6 +346,8 @@ def run_cases(cases, prepared, home, deadline):
                 else:
                     case[1]()
                 passed += 1
+                if passed % 100 == 0:
+                    print(f"      {passed} cases of one process, {time.monotonic() - began:.0f} s", flush=True)
             except Exception as error:
                 failures.append(str(error))
                 print(f"FAILED disk error {error if isinstance(error, Broken) else traceback.format_exc()}", flush=True)

@@ -17,7 +17,7 @@ import threading
 import time
 
 import native
-from broker import Broker, free_port
+from broker import Broker
 
 try:
     import confluent_kafka
@@ -52,13 +52,26 @@ def payload(log, life, number, chance):
     return mark + b"%c" % (33 + number % 90) * size + mark
 
 
+def quiet_port(count):
+    """Ports that nobody has and that no client is given by chance while the broker is down."""
+    while True:
+        first = random.randrange(10_000, 32_000)
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+            return first
+        except OSError:
+            continue
+
+
 class Target(Broker):
     """A broker on a disk that fails. Its native listener is a unix socket, so that many can start at a time."""
 
     def __init__(self, data, driver, shards=1, kafka=True, durability=None):
         super().__init__(data=data)
         self.driver, self.shard_count = driver, shards
-        self.kafka_port = free_port(shards) if kafka else None
+        self.kafka_port = quiet_port(shards) if kafka else None
         config = self.home / "config.yaml"
         config.write_text(f"topics:\n  flush_interval: {int(FLUSH_INTERVAL * 1000)} ms\nqueues:\n  set_aside_after: 3\n")
         self.flags = ("--config", config, *(("--listen", f"kafka=127.0.0.1:{self.kafka_port}") if kafka else ()))
