@@ -323,7 +323,7 @@ def claim_compaction_keeps_its_rate():
         options = struct.pack("<iBBBB", 1, 0, 0xFF, 2, 0) + native.optional(16 << 10) + native.optional(None) * 4 + native.subscription_options()
         reader = client.call(native.CREATE_TOPIC, native.text("t") + options, native.TOPICS)
         topic = reader.list(native.read_topic)[0]["id"]
-        for number in range(200):
+        for number in range(110):
             client.publish(topic, b"x" * 1000, key=b"%d" % (number % 10), durability=1)
         wait_until(lambda: broker.figures()["compactions_total"] >= 1, 40, "a pass")
         seen = broker.figures()

@@ -112,7 +112,7 @@ class Crowded(Limited):
         return connection
 
 
-def work_honestly(broker, pipe):
+def work_honestly(broker, pipe, count):
     """Publishes by both protocols, one message at a time, and notes when and how long; in a process of its own."""
     try:
         samples = []
@@ -127,6 +127,7 @@ def work_honestly(broker, pipe):
                 answer = kafka_answer(kafka)
                 assert struct.unpack_from(">h", answer, 4 + 4 + 2 + len("honest") + 4 + 4)[0] == 0, answer
                 samples.append((began, middle - began, time.monotonic() - middle))
+                count.value = len(samples)
         pipe.send(samples)
     except BaseException as error:
         pipe.send(repr(error))
@@ -143,7 +144,8 @@ class Honest:
             client.create("honest")
         context = multiprocessing.get_context("fork")
         self.pipe, other = context.Pipe()
-        self.process = context.Process(target=work_honestly, args=(self.broker, other), daemon=True)
+        self.count = context.Value("i", 0)
+        self.process = context.Process(target=work_honestly, args=(self.broker, other, self.count), daemon=True)
         self.process.start()
         other.close()
         return self
@@ -155,8 +157,10 @@ class Honest:
 
     @contextlib.contextmanager
     def phase(self, name):
-        began = time.monotonic()
+        began, before = time.monotonic(), self.count.value
         yield
+        # The one that was under way when the phase began, and one more.
+        wait_until(lambda: self.count.value >= before + 2, 60, f"an honest message beside {name}")
         self.phases.append((name, began, time.monotonic()))
 
     def end(self):
