@@ -188,9 +188,8 @@ extension Broker {
         if !Mutant.isActive("stopsWithoutCursors") { writeCursors() }
         touched = []
         var problems: [StartError] = []
-        for partition in partitions.values.sorted(by: { $0.number > $1.number }) where partition !== catalog && !partition.isDeleted {
-            close(partition, &problems)
-        }
+        // Those of a topic whose deletion is not on disk yet as well: the next start removes them, or has them after all.
+        for partition in partitions.values.sorted(by: { $0.number > $1.number }) where partition !== catalog { close(partition, &problems) }
         closeCatalogLast(&problems)
         return problems
     }

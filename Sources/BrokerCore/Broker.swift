@@ -284,7 +284,8 @@ package final class Broker {
             // A log that goes still gets its completions, so that it can close its files.
             let hasMoved = log.storageCompleted(ticket, result, now: now)
             if !partition.isDeleted, hasMoved { logMoved(partition) }
-            if partition.isDeleted, log.isQuiet { release(partition) }
+            // Quiet it may be before that, while the catalog's entry is on its way: then its files are still open.
+            if partition.isDeleted, log.isClosed, log.isQuiet { release(partition) }
             if isShuttingDown {
                 var problems: [StartError] = []
                 closeCatalogLast(&problems)

@@ -69,7 +69,8 @@ package final class Log {
     var compaction = CompactionState()
     /// nil once the log may be written: what the first append has to do before.
     var toPrepare: Preparation?
-    var isClosed = false
+    /// It takes nothing more; what it holds open goes once nothing is under way.
+    package internal(set) var isClosed = false
     /// `written` at the end of the last tick.
     var shown = Offset.zero
     /// Sealed segments that are mapped, the one used longest ago first.
