@@ -78,14 +78,15 @@ let package = Package(
         .executableTarget(
             name: "needletail",
             dependencies: protocols.map { .byName(name: $0 + "Protocol") } + [
-                "ShardRuntime", "Wire", "BrokerCore", "SegmentLog", "Routing", "NeedletailClient", "NativeCodec", "LinuxSystem", "IOUring",
+                "ShardRuntime", "Wire", "BrokerCore", "SegmentLog", "Compression", "Routing", "NeedletailClient", "NativeCodec", "LinuxSystem", "IOUring",
             ] + ground,
             exclude: ["README.md"], swiftSettings: settings),
 
         .executableTarget(
             name: "orders", dependencies: ["NeedletailClient"], path: "docs/examples/orders", exclude: ["README.md"], swiftSettings: settings),
         module(
-            "ShardWorkload", ["Simulation", "ShardRuntime", "NativeProtocol", "NativeCodec", "KafkaProtocol", "BrokerCore", "SegmentLog"] + ground,
+            "ShardWorkload",
+            ["Simulation", "ShardRuntime", "Wire", "NativeProtocol", "KafkaProtocol", "NativeCodec", "BrokerCore", "SegmentLog"] + ground,
             path: "tools/workload"),
         .executableTarget(name: "simulate", dependencies: ["Simulation", "ShardWorkload", "Mutants"], path: "tools/simulate", swiftSettings: settings),
 
@@ -123,6 +124,9 @@ if Context.environment["NEEDLETAIL_FUZZ"] != nil {
     package.targets.removeAll { $0.isTest || ["needletail", "orders", "simulate"].contains($0.name) }
     package.targets += [
         .target(name: "needletail", dependencies: dependencies, exclude: ["README.md", "main.swift"], swiftSettings: settings),
-        .executableTarget(name: "fuzz", dependencies: ["needletail"], path: "tools/fuzzer", exclude: ["corpora", "README.md"], swiftSettings: settings),
+        .target(name: "CFuzzWatch", path: "tools/fuzzer/watch"),
+        .executableTarget(
+            name: "fuzz", dependencies: ["needletail", "CFuzzWatch"], path: "tools/fuzzer", exclude: ["corpora", "watch", "README.md", "record.py"],
+            swiftSettings: settings),
     ]
 }

@@ -5,11 +5,7 @@ internal import Bytes
 
 /// Gives `bytes` to a log as a batch that a client sent, then reads, closes, verifies and opens that log.
 package func fuzzBatch(_ bytes: RawSpan) {
-    guard bytes.byteCount >= RecordBatchHeader.byteCount else { return }
-    var batch = [UInt8](bytes)
-    batch.patchBig(UInt32(batch.count - RecordBatchHeader.lengthOverhead), at: 8)
-    batch[16] = 2
-    batch.patchBig(CRC32C.checksum(batch.rawSpan.extracting(RecordBatchHeader.checkedStart..<batch.count)), at: 17)
+    guard let batch = batchWithItsChecksum([UInt8](bytes)) else { return }
     let storage = MemoryStorage(isVolatile: false)
     do {
         try storage.makeDirectory(FuzzedLog.directory)
@@ -19,6 +15,16 @@ package func fuzzBatch(_ bytes: RawSpan) {
         try log.close(now: FuzzedLog.now)
     } catch {}
     FuzzedLog.use(storage)
+}
+
+/// `bytes` as a batch whose length, version and checksum fit; nil where they are shorter than a header.
+package func batchWithItsChecksum(_ bytes: [UInt8]) -> [UInt8]? {
+    guard bytes.count >= RecordBatchHeader.byteCount else { return nil }
+    var batch = bytes
+    batch.patchBig(UInt32(batch.count - RecordBatchHeader.lengthOverhead), at: 8)
+    batch[16] = 2
+    batch.patchBig(CRC32C.checksum(batch.rawSpan.extracting(RecordBatchHeader.checkedStart..<batch.count)), at: 17)
+    return batch
 }
 
 /// Puts `bytes`, with the right beginning and checksum, as the checkpoint of a log that is sound otherwise.
@@ -58,11 +64,15 @@ enum FuzzedLog {
     static let now = Now(instant: Instant(nanoseconds: 1_000_000_000), time: Timestamp(milliseconds: 1_000_000))
     static let firstSegment = Offset.zero
 
-    static func open(_ storage: MemoryStorage) throws(LogError) -> Log {
+    static var options: Log.Options {
         var options = Log.Options()
         options.segmentBytes = 2_048
         options.indexIntervalBytes = 100
-        return try Log(directory: directory, number: 1, options: options, storage: storage, now: now)
+        return options
+    }
+
+    static func open(_ storage: MemoryStorage, _ options: Log.Options = FuzzedLog.options) throws(LogError) -> Log {
+        try Log(directory: directory, number: 1, options: options, storage: storage, now: now)
     }
 
     /// The files of a log of several segments that was left clean.

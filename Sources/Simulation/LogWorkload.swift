@@ -15,6 +15,8 @@ package final class LogWorkload {
         package var keepsTrace = false
         /// A day in each seed: hours pass between steps.
         package var isLong = false
+        /// Peers that send whatever they like, beside the clients of a shard.
+        package var hostile = false
         /// Between how many shards the topics of a broker are divided, anew in each life.
         package var shards = 1...1
         package init(errors: Bool = false, damage: Bool = false, sabotage: Sabotage? = nil, shards: ClosedRange<Int> = 1...1) {
@@ -41,6 +43,8 @@ package final class LogWorkload {
         package var refusals = 0
         /// How much time passed in the simulation.
         package var nanoseconds: UInt64 = 0
+        /// Connections of hostile peers.
+        package var sequences = 0
 
         package init(seed: Seed, hash: UInt64, faults: [String], lines: [String], setting: String) {
             self.seed = seed

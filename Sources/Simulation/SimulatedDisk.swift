@@ -132,6 +132,7 @@ package final class SimulatedDisk: LogStorage {
     /// The bytes that are durable for certain.
     package func durableContent(_ path: String) -> [UInt8]? { file(at: path).map { $0.durable.copied(0..<$0.durableSize) } }
     package var openFiles: Int { handles.reduce(0) { $0 + ($1 == nil ? 0 : 1) } }
+    package var openPaths: [String] { handles.compactMap { $0?.path } }
     package var bytesUsed: Int { files.reduce(0) { $0 + $1.size } }
 
     // MARK: LogStorage

@@ -17,7 +17,7 @@ package struct ArbitraryAnswers {
         return Int(bytes[at] ^ UInt8(truncatingIfNeeded: at)) % count
     }
 
-    private mutating func number() -> Int64 {
+    mutating func number() -> Int64 {
         switch choose(8) {
         case 0: .max
         case 1: -1
@@ -26,10 +26,10 @@ package struct ArbitraryAnswers {
         }
     }
 
-    private mutating func offset() -> Offset { Offset(number()) }
-    private mutating func time() -> Timestamp { Timestamp(milliseconds: number()) }
-    private mutating func small() -> Int32 { Int32(truncatingIfNeeded: number()) }
-    private mutating func failure() -> BrokerError { BrokerError(BrokerError.Code.allCases[choose(BrokerError.Code.allCases.count)], "arbitrary") }
+    mutating func offset() -> Offset { Offset(number()) }
+    mutating func time() -> Timestamp { Timestamp(milliseconds: number()) }
+    mutating func small() -> Int32 { Int32(truncatingIfNeeded: number()) }
+    mutating func failure() -> BrokerError { BrokerError(BrokerError.Code.allCases[choose(BrokerError.Code.allCases.count)], "arbitrary") }
 
     package mutating func answer(to request: Request) -> Response {
         let choice = choose(16)
@@ -47,6 +47,7 @@ package struct ArbitraryAnswers {
         case .statistics: return any(8, for: nil)
         case .purge, .redrive: return any(9, for: nil)
         case .endOfEpoch: return .epochEnd(epoch: small(), offset())
+        case .group(let request): return answer(to: request)
         default: return .done
         }
     }

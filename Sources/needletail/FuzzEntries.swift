@@ -1,50 +1,74 @@
 import BrokerCore
 import Bytes
-import ConfigFile
+import Compression
 import KafkaProtocol
 import NativeCodec
 import NativeProtocol
+import NeedletailClient
+import Routing
 import SegmentLog
 
 /// Everything that reads bytes from outside, by name: what `tools/fuzz` runs, and what the tests replay the corpora through.
 package struct FuzzEntry: Sendable {
     package let name: String
+    package let bounds: Bounds
     package let run: @Sendable (RawSpan) -> Void
 
-    private init(_ name: String, _ run: @escaping @Sendable (RawSpan) -> Void) {
+    /// What one input may take: live memory at any moment, and processor time. tools/fuzzer watches both.
+    package struct Bounds: Sendable {
+        package let bytesPerByte: Int
+        package let bytes: Int
+        package let milliseconds: Int
+
+        /// Bytes that become values.
+        static let decoder = Bounds(bytesPerByte: 64, bytes: 64 << 10, milliseconds: 10)
+        /// A session with its answers, some of which are as large as the tables that they show, and the input shown again and again.
+        static let session = Bounds(bytesPerByte: 512, bytes: 1 << 20, milliseconds: 100)
+        /// What may say that it is much longer than it is. Each is told how long at most.
+        static let codec = Bounds(bytesPerByte: 64, bytes: 1 << 20, milliseconds: 20)
+        /// The same for who may decompress 256 MiB (`RecordDecoding`, `BatchFilter`): room grows fourfold, and is copied once.
+        static let client = Bounds(bytesPerByte: 256, bytes: 640 << 20, milliseconds: 1_000)
+        /// A person's file or line: trees of text, and sentences about what is wrong in them.
+        static let text = Bounds(bytesPerByte: 1_024, bytes: 4 << 20, milliseconds: 100)
+        /// A log, or a broker with its logs, opened and worked with twice; each log holds a segment's memory.
+        static let machine = Bounds(bytesPerByte: 256, bytes: 64 << 20, milliseconds: 1_000)
+    }
+
+    private init(_ name: String, _ bounds: Bounds, _ run: @escaping @Sendable (RawSpan) -> Void) {
         self.name = name
+        self.bounds = bounds
         self.run = run
     }
 
     package static let all = [
         // A peer
-        FuzzEntry("frames") { _ = decodeAnything($0) },
-        FuzzEntry("session") { fuzzNativeSession($0) },
-        FuzzEntry("kafka-messages") { _ = decodeAnyKafkaMessage($0) },
-        FuzzEntry("kafka-headers") { _ = decodeAnyKafkaHeader($0) },
-        FuzzEntry("kafka-session") { fuzzKafkaSession($0) },
-        FuzzEntry("batch") { fuzzBatch($0) },
+        FuzzEntry("frames", .decoder) { _ = decodeAnything($0) },
+        FuzzEntry("session", .session) { fuzzNativeSession($0) },
+        FuzzEntry("session-frames", .session) { fuzzNativeFrames($0) },
+        FuzzEntry("kafka-messages", .decoder) { _ = decodeAnyKafkaMessage($0) },
+        FuzzEntry("kafka-headers", .decoder) { _ = decodeAnyKafkaHeader($0) },
+        FuzzEntry("kafka-session", .session) { fuzzKafkaSession($0) },
+        FuzzEntry("kafka-requests", .session) { fuzzKafkaRequests($0) },
+        FuzzEntry("member-metadata", .decoder) { fuzzSubscriptionMetadata($0) },
+        FuzzEntry("patterns", .decoder) { fuzzPatterns(String(decodingBytes: $0)) },
+        FuzzEntry("batch", .machine) { fuzzBatch($0) },
+        FuzzEntry("deaths", .machine) { fuzzDeaths($0) },
+        FuzzEntry("compression", .codec) { fuzzCodecs($0) },
+        // A server, seen from the client library
+        FuzzEntry("deliveries", .client) { fuzzDeliveries($0) },
         // The data directory
-        FuzzEntry("segment") { fuzzSegment($0) },
-        FuzzEntry("checkpoint") { fuzzCheckpoint($0) },
-        FuzzEntry("indexes") { fuzzIndexes($0) },
-        FuzzEntry("catalog") { fuzzCatalog($0) },
-        FuzzEntry("cursors") { fuzzCursors($0) },
+        FuzzEntry("segment", .machine) { fuzzSegment($0) },
+        FuzzEntry("checkpoint", .machine) { fuzzCheckpoint($0) },
+        FuzzEntry("indexes", .machine) { fuzzIndexes($0) },
+        FuzzEntry("compaction", .machine) { fuzzCompaction($0) },
+        FuzzEntry("catalog", .machine) { fuzzCatalog($0) },
+        FuzzEntry("cursors", .machine) { fuzzCursors($0) },
+        FuzzEntry("aside", .machine) { fuzzAside($0) },
+        FuzzEntry("groups", .machine) { fuzzGroups($0) },
         // The operator
-        FuzzEntry("configuration") { fuzzConfiguration($0) },
+        FuzzEntry("configuration", .text) { fuzzConfiguration($0) },
+        FuzzEntry("command-line", .text) { fuzzCommandLine($0) },
+        FuzzEntry("log-dump", .client) { fuzzLogDump($0) },
+        FuzzEntry("lines", .text) { fuzzLines($0) },
     ]
-}
-
-/// A configuration file. What `config print` makes of a sound one must be read as the same.
-private func fuzzConfiguration(_ bytes: RawSpan) {
-    let document = ConfigDocument([UInt8](bytes), path: "fuzz.yaml")
-    do throws(ConfigError) {
-        let config = try ServerConfig(document)
-        let printed = ServerConfig.yaml(document.root)
-        do throws(ConfigError) {
-            let again = try ServerConfig(ConfigDocument(Array(printed.utf8), path: "printed.yaml"))
-            let (before, after) = (config.effective.map { "\($0.path)=\($0.text)" }, again.effective.map { "\($0.path)=\($0.text)" })
-            precondition(before == after, "what is printed says something else")
-        } catch { preconditionFailure("what is printed cannot be read: \(error)") }
-    } catch { precondition(!error.description.isEmpty) }
 }

@@ -369,9 +369,50 @@ def recoding_file(apis: list[API]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def span(versions: frozenset[int]) -> str:
+    return f"{min(versions)}...{max(versions)}"
+
+
+def described(f: Field, depth: int) -> list[str]:
+    """The field as a value of `KafkaField`, one line and, for a structure, one for each field inside."""
+    kind = f".{f.type}" if f.type in SCALARS_NAMED else f".integer({INTEGERS[f.type]})" if f.type in INTEGERS else ".structure"
+    parts = [f'"{f.name}"', kind, span(f.versions)]
+    parts += ["isArray: true"] if f.is_array else []
+    parts += [f"nullable: {span(f.nullable)}"] if f.nullable else []
+    parts += [f"tag: {f.tag}"] if f.tag is not None else []
+    text = ", ".join(parts)
+    if not f.is_struct:
+        return [INDENT * depth + f"KafkaField({text}),"]
+    inside = listed(f.fields, depth + 2)
+    return [INDENT * depth + "KafkaField(", INDENT * (depth + 1) + text + ",", INDENT * (depth + 1) + "fields: [", *inside, INDENT * (depth + 1) + "]),"]
+
+
+def listed(fields: list[Field], depth: int) -> list[str]:
+    lines = [line for f in fields for line in described(f, depth)]
+    # The formatter wants no comma behind an element that is alone.
+    return lines if len(fields) != 1 else [*lines[:-1], lines[-1].removesuffix(",")]
+
+
+SCALARS_NAMED = {"bool", "float64", "uuid", "string", "bytes", "records"}
+
+
+def fields_file(apis: list[API]) -> str:
+    lines = [HEAD, "extension KafkaAPIKey {", "    /// What a request consists of, in the order of the wire.", "    var requestFields: [KafkaField] {"]
+    lines.append("        switch self {")
+    lines += [f"        case .{lower_name(api.name)}: Self.fieldsOf{api.name}()" for api in apis]
+    lines += ["        }", "    }"]
+    for api in apis:
+        lines += ["", f"    private static func fieldsOf{api.name}() -> [KafkaField] {{"]
+        inner = listed(api.request.fields, 3)
+        lines += ["        [", *inner, "        ]"] if inner else ["        []"]
+        lines.append("    }")
+    lines.append("}")
+    return "\n".join(lines) + "\n"
+
+
 def generated_files(apis: list[API]) -> dict[str, str]:
     apis = sorted(apis, key=lambda api: api.key)
-    files = {"KafkaAPIKey.swift": key_file(apis), "Recoding.swift": recoding_file(apis)}
+    files = {"KafkaAPIKey.swift": key_file(apis), "Recoding.swift": recoding_file(apis), "RequestFields.swift": fields_file(apis)}
     for api in apis:
         lines = Writer(api, api.request).text() + [""] + Writer(api, api.response).text()
         files[api.name + ".swift"] = HEAD + "internal import Bytes\n\n" + "\n".join(drop_unused_flexible(lines)) + "\n"

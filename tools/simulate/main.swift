@@ -15,6 +15,7 @@ import Simulation
 //     simulate broker 0..200 day       a day in each seed: leases, retention, and clocks that jump by years
 //     simulate group 0..2000           groups of consumers with their offsets, through crashes; also with `shards`
 //     simulate shard 0..2000           a whole shard with native clients, through crashes and broken connections
+//     simulate shard 0..2000 hostile   the same beside peers that send whatever they like, in both protocols
 //     simulate kafka 0..2000           the same with Kafka's sessions: idempotent producers, readers, committed offsets
 //     simulate segments 0..4           every single damage of a log of 64 KiB, about a million recoveries; `bytes=4096 every=10` for less
 //     simulate log 0..300 mutant=flushesNoNames first
@@ -60,6 +61,7 @@ func run(_ workload: (Seed, LogWorkload.Profile) -> LogWorkload.Report) {
     if words.contains("shards") { profile.shards = 1...3 }
     profile.isLong = words.contains("day")
     profile.keepsTrace = words.contains("trace")
+    profile.hostile = words.contains("hostile")
     var failed = 0
     var replayed = 0
     var crashes = 0
@@ -69,6 +71,7 @@ func run(_ workload: (Seed, LogWorkload.Profile) -> LogWorkload.Report) {
     var failedLogs = 0
     var setAside = 0
     var seconds: UInt64 = 0
+    var sequences = 0
     for seed in seeds {
         var report = Mutant.with(mutant) { workload(Seed(seed), profile) }
         // Every tenth is run again: the same seed is the same run, event by event.
@@ -84,6 +87,7 @@ func run(_ workload: (Seed, LogWorkload.Profile) -> LogWorkload.Report) {
         failedLogs += report.failedLogs
         setAside += report.setAside
         seconds += report.nanoseconds / 1_000_000_000
+        sequences += report.sequences
         if report.violation != nil {
             failed += 1
             if failed <= 20 { print(report.text) }
@@ -95,7 +99,7 @@ func run(_ workload: (Seed, LogWorkload.Profile) -> LogWorkload.Report) {
     print(
         "\(seeds.count) seeds, \(replayed) of them twice: \(failed) failed; \(appended) messages, \(crashes) power cuts, \(recoveries) recoveries, "
             + "\(failedLogs) failed logs, \(refusals) refusals of damaged logs, \(setAside) messages set aside; "
-            + "\(seconds / 3_600) hours simulated")
+            + "\(seconds / 3_600) hours simulated" + (profile.hostile ? ", \(sequences) hostile sequences" : ""))
     exit(failed == 0 ? 0 : 1)
 }
 

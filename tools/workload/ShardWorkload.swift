@@ -6,6 +6,7 @@ internal import Observability
 internal import SegmentLog
 internal import ShardRuntime
 package import Simulation
+internal import Wire
 
 /// A whole shard on the simulated machine, driven by one seed: native sessions, clients that publish to a queue and to a stream,
 /// consume in every mode, settle, and break off at any byte; until power goes, the process ends or is stopped. Then a new shard opens
@@ -38,6 +39,8 @@ package final class ShardWorkload {
     private var unacknowledged: [(messages: [UInt64], sequence: Int32)] = []
     private var isRetried = true
     private var isStopping = false
+    /// Strangers beside the clients, where the profile asks for them.
+    private let hostile: HostilePeers?
 
     private static let listener = ListenerID(rawValue: 0)
 
@@ -50,6 +53,7 @@ package final class ShardWorkload {
         workload.report.faults = workload.disk.trace.faults
         workload.report.lines = workload.disk.trace.lines
         workload.report.crashes = workload.disk.crashes
+        workload.report.sequences = workload.hostile?.sequences ?? 0
         return workload.report
     }
 
@@ -63,6 +67,7 @@ package final class ShardWorkload {
         disk.sabotage = profile.sabotage
         nextMessage = seed.rawValue &* 1_000_000 &+ 1
         oracle.missesDeliveries = true
+        hostile = profile.hostile ? HostilePeers(seed) : nil
         driver = SimulatedDriver(seed: seed, disk: disk, now: now)
         report = LogWorkload.Report(seed: seed, hash: 0, faults: [], lines: [], setting: "")
     }
@@ -98,8 +103,12 @@ package final class ShardWorkload {
             throw Violation(.falseAlarm, "a broker whose disk nothing damaged does not start: \(error)")
         }
         commands = CommandQueue()
-        shard = Shard(options: Shard.Options(), driver: driver, broker: broker, protocols: [NativeProtocol()], commands: commands, log: .silent)
-        do throws(DriverError) { _ = try driver.listen(.tcp(host: "127.0.0.1", port: 0), Self.listener) } catch {
+        let protocols: [any WireProtocol] = [NativeProtocol()] + (hostile?.protocols ?? [])
+        shard = Shard(options: Shard.Options(), driver: driver, broker: broker, protocols: protocols, commands: commands, log: .silent)
+        do throws(DriverError) {
+            _ = try driver.listen(.tcp(host: "127.0.0.1", port: 0), Self.listener)
+            try hostile?.listen(driver)
+        } catch {
             throw Violation(.contract, "the simulated listener does not open: \(error)")
         }
         oracle.restarted()
@@ -126,6 +135,7 @@ package final class ShardWorkload {
     private func forget(_ ending: () -> Void) {
         for client in clients { gone(client) }
         clients = []
+        hostile?.forget()
         driver.end()
         shard = nil
         now = driver.now
@@ -170,6 +180,10 @@ package final class ShardWorkload {
     private func tick(_ nanoseconds: UInt64) throws(Violation) {
         guard let shard else { return }
         for client in clients { client.write(random.chance(0.2) ? random.within(1...40) : .max) }
+        if let hostile, topics.count == 2 {
+            hostile.honest.ids = Set(topics.values)
+            hostile.act(on: driver)
+        }
         driver.horizon = driver.now.instant.advanced(byNanoseconds: nanoseconds)
         shard.tick()
         if let violation = driver.violations.first ?? disk.violations.first { throw violation }
@@ -454,6 +468,7 @@ package final class ShardWorkload {
             while !worker.inFlight.isEmpty { settle(0, of: worker, .accept) }
         }
         try oracle.drained()
+        hostile?.isOver = true
         let end = (stream.keys.max() ?? -1) + 1
         guard Int64(stream.count) == end, reader.next == end || end == 0 else {
             throw Violation(.lostWrite, "the stream ends at \(end), has \(stream.count) records, and its reader is at \(reader.next)")
@@ -461,7 +476,7 @@ package final class ShardWorkload {
         for client in clients { client.peer.finish() }
         try wait("connections stay open") { self.driver.openConnections == 0 }
         try stop()
-        guard disk.openFiles == 0 || disk.pendingOperations > 0 else { throw Violation(.leak, "\(disk.openFiles) files are open after the stop") }
+        guard disk.openFiles == 0 || disk.pendingOperations > 0 else { throw Violation(.leak, "open after the stop: \(disk.openPaths)") }
     }
 
     private func wait(_ text: String, _ isDone: () -> Bool) throws(Violation) {

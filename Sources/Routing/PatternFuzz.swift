@@ -1,0 +1,33 @@
+/// The fuzz entry of patterns and routing keys: lines of text; the first is the key, the others are patterns. The trie must find what
+/// comparing word by word finds, and be empty when everything was taken out again.
+package func fuzzPatterns(_ text: String) {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false).prefix(20).map { String($0.prefix(200)) }
+    guard let key = lines.first else { return }
+    var trie = TopicTrie<Int>()
+    let patterns = Array(lines.dropFirst())
+    for (index, pattern) in patterns.enumerated() {
+        precondition(trie.insert(index, pattern) && !trie.insert(index, pattern), "a value is there once")
+    }
+    var found: Set<Int> = []
+    trie.match(key) { found.insert($0) }
+    for (index, pattern) in patterns.enumerated() {
+        let fits = fits(TopicTrie<Int>.words(key), TopicTrie<Int>.words(pattern))
+        precondition(found.contains(index) == fits, "the trie says otherwise than the words")
+    }
+    for (index, pattern) in patterns.enumerated() { precondition(trie.remove(index, pattern), "what was put in can be taken out") }
+    precondition(trie.nodeCount == 1, "nodes are left behind")
+}
+
+/// By a table: whether the first i words fit the first j of the pattern.
+private func fits(_ words: [Substring], _ pattern: [Substring]) -> Bool {
+    var row = [true] + [Bool](repeating: false, count: words.count)
+    for part in pattern {
+        var next = [Bool](repeating: false, count: words.count + 1)
+        next[0] = part == "#" && row[0]
+        for index in words.indices {
+            next[index + 1] = part == "#" ? row[index + 1] || next[index] : row[index] && (part == "*" || part == words[index])
+        }
+        row = next
+    }
+    return row[words.count]
+}

@@ -1,0 +1,77 @@
+import Bytes
+import ConfigFile
+import NeedletailClient
+import Observability
+import SegmentLog
+
+// What an operator gives to the program: its configuration, its command line, the files that it is to look at and the lines that it is
+// to publish.
+
+/// A configuration file. What `config print` makes of a sound one must be read as the same.
+func fuzzConfiguration(_ bytes: RawSpan) {
+    let document = ConfigDocument([UInt8](bytes), path: "fuzz.yaml")
+    do throws(ConfigError) {
+        let config = try ServerConfig(document)
+        let printed = ServerConfig.yaml(document.root)
+        do throws(ConfigError) {
+            let again = try ServerConfig(ConfigDocument(Array(printed.utf8), path: "printed.yaml"))
+            let (before, after) = (config.effective.map { "\($0.path)=\($0.text)" }, again.effective.map { "\($0.path)=\($0.text)" })
+            precondition(before == after, "what is printed says something else")
+        } catch { preconditionFailure("what is printed cannot be read: \(error)") }
+    } catch { precondition(!error.description.isEmpty) }
+}
+
+/// Words of a command line, a line each; those with `=` before the first other word are the environment. What is understood is asked
+/// for every value, as commands do.
+func fuzzCommandLine(_ bytes: RawSpan) {
+    var words = [UInt8](bytes).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).prefix(64).map { String(decoding: $0, as: UTF8.self) }
+    var environment: [String: String] = [:]
+    while let word = words.first, let sign = word.firstIndex(of: "="), !word.hasPrefix("-") {
+        environment[String(word[..<sign])] = String(word[word.index(after: sign)...])
+        words.removeFirst()
+    }
+    do throws(UsageError) {
+        guard case .run(let command, let values, let rest) = try CommandList.needletail.parse(words, environment: environment) else { return }
+        let invocation = Invocation(command, values: values, words: rest, environment: environment)
+        for option in command.options {
+            _ = invocation.has(option.name)
+            _ = (invocation.integer(option.name), invocation.size(option.name), invocation.duration(option.name), invocation.pairs(option.name))
+        }
+        for argument in command.arguments { _ = invocation.arguments(argument.name) }
+    } catch { precondition(!error.message.isEmpty) }
+}
+
+/// A segment file, printed in each of the ways that `needletail log dump` has.
+func fuzzLogDump(_ bytes: RawSpan) {
+    let storage = MemoryStorage(isVolatile: false)
+    var content = [UInt8](bytes)
+    if let choice = content.popLast(), choice & 1 == 1, let batch = batchWithItsChecksum(content) { content = batch }
+    do {
+        try storage.makeDirectory("logs")
+        try storage.create("logs/00000000000000000000.log", content, syncs: false)
+        for values in [[:], ["records": [""]], ["json": [""]], ["records": [""], "json": [""]]] {
+            let invocation = Invocation(.logDump, values: values, words: ["logs/00000000000000000000.log"])
+            _ = try SegmentDump(invocation, "logs/00000000000000000000.log").run(storage)
+        }
+        precondition(storage.openCount == 0, "files stay open")
+    } catch { preconditionFailure("a file in memory cannot be read: \(error)") }
+}
+
+/// Lines to be published, however they are cut: the same lines; what a person is shown of them moves no cursor.
+func fuzzLines(_ bytes: RawSpan) {
+    let content = [UInt8](bytes)
+    var whole = LineSplitter()
+    var expected = whole.lines(of: content)
+    if let last = whole.finish() { expected.append(last) }
+    var bytewise = LineSplitter()
+    var found: [[UInt8]] = []
+    for byte in content { found += bytewise.lines(of: [byte]) }
+    if let last = bytewise.finish() { found.append(last) }
+    precondition(found == expected, "lines depend on how they arrive")
+    for line in expected {
+        for scalar in TerminalText.shown(line).unicodeScalars { precondition(scalar == "\t" || scalar.value >= 0x20 && scalar.value != 0x7f) }
+        _ = TerminalText.json("payload", line).1.description
+    }
+    _ = MessageFormat.unescaped(String(decoding: content, as: UTF8.self))
+    _ = try? StartPosition(text: String(decoding: content, as: UTF8.self))
+}
