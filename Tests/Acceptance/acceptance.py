@@ -10,8 +10,10 @@ import time
 import traceback
 
 from broker import DRIVER, Skipped
+import claims_churn
 import claims_damage
 import claims_disk
+import claims_drivers
 import claims_hostile
 import claims_lane
 import claims_limits
@@ -22,7 +24,9 @@ import claims_protocol
 import claims_scale
 import claims_streaming
 
-MODULES = (claims_operating, claims_disk, claims_damage, claims_hostile, claims_limits, claims_lane, claims_protocol, claims_orders, claims_streaming, claims_scale, claims_overload)
+MODULES = (
+    claims_operating, claims_disk, claims_damage, claims_hostile, claims_limits, claims_lane, claims_protocol, claims_orders, claims_streaming, claims_scale,
+    claims_overload, claims_churn, claims_drivers)
 
 
 def claims(*modules):
