@@ -63,6 +63,7 @@ private final class GuardedSession: WireSession {
     }
 
     var bytesWanted: Int { inner.bytesWanted }
+    var isEstablished: Bool { inner.isEstablished }
     var isHolding: Bool { inner.isHolding }
     var isLookingUp: Bool { inner.isLookingUp }
 
@@ -95,5 +96,6 @@ private final class GuardedSession: WireSession {
     func deliver(_ delivery: Delivery, _ output: inout SessionOutput) { inner.deliver(delivery, &output) }
     func notify(_ consumer: ConsumerID, _ event: ConsumerEvent, _ output: inout SessionOutput) { inner.notify(consumer, event, &output) }
     func advance(to now: Now, _ output: inout SessionOutput) throws(ProtocolError) { try inner.advance(to: now, &output) }
+    func laneAnswered(_ id: RequestID, _ answer: LaneAnswer, _ output: inout SessionOutput) { inner.laneAnswered(id, answer, &output) }
     func shutDown(_ output: inout SessionOutput) { inner.shutDown(&output) }
 }
