@@ -5,6 +5,8 @@
 /// A seeded bug: one that the harnesses must find (docs/reliability.md). At most one is active, and only in builds made for tests.
 ///
 /// Names are literals and no enumeration, so that nothing of them is left in a release binary; `tools/tidy` holds them against the list.
+/// Without `@usableFromInline` here nothing would be inlined elsewhere, and all of them would be there.
+@usableFromInline
 package enum Mutant {
     #if MUTANTS
         /// What the environment says, unless `with` says otherwise on this thread.

@@ -69,7 +69,8 @@ extension Log {
     /// The first offset whose timestamp is at or after `time`, with that timestamp; nil when there is none. Within a compressed
     /// batch the batch's first offset is given, with its latest timestamp.
     package func offset(at time: Timestamp) throws(LogError) -> (Offset, Timestamp)? {
-        for segment in segments where segment.maxTimestamp >= time && segment.next > watermarks.start {
+        // Of a log that becomes ready the first segment is not there yet: what it is to hold is staged.
+        for segment in segments where segment.maxTimestamp >= time && segment.next > watermarks.start && segment.end > 0 {
             if Mutant.isActive("searchesNewestSegmentOnly"), segment !== active { continue }
             let memory = try memory(of: segment)
             let relative = segment.indexes?.times.relativeOffset(before: time) ?? 0

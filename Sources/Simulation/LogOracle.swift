@@ -131,6 +131,11 @@ package struct LogOracle {
         try startMoved(to: newStart, allowed: end)
     }
 
+    /// The log was opened at this time of the wall clock. When its records were taken may be forgotten: then they count as taken now.
+    package mutating func reopened(at wall: Int64) {
+        for offset in lineage.indices { lineage[offset].taken = min(lineage[offset].taken, wall) }
+    }
+
     // MARK: Reading
 
     package func read(_ records: [ReferenceBatch.Record], from offset: Int64, below limit: Int64) throws(Violation) {

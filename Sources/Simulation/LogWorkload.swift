@@ -290,6 +290,7 @@ package final class LogWorkload {
             try oracle.recovered(first, start: opened.watermarks.start.rawValue, end: opened.watermarks.end.rawValue, after: .powerLost)
         }
         report.recoveries += 1
+        oracle.reopened(at: wall)
         if random.chance(0.3), undiscovered == nil {
             // Recovering again changes nothing.
             let marks = opened.watermarks

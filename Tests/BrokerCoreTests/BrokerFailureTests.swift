@@ -154,7 +154,7 @@ struct BrokerFailureTests {
         guard case .topics(let made)? = harness.answer(.createTopic(name: "a", TopicOptions())), let topic = made.first?.id else { return }
         harness.publish(topic, "warm")
         harness.settleDown()
-        let first = harness.publish(topic, String(repeating: "x", count: 900))
+        let first = harness.publish(topic, String(repeating: "x", count: 300))
         harness.tick()
         let second = harness.publish(topic, String(repeating: "y", count: 900))
         harness.settleDown()

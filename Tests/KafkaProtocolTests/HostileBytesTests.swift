@@ -23,6 +23,8 @@ import Testing
         var bomb: [UInt8] = [0, 0x0F, 0x42, 0x40]
         bomb += [UInt8](repeating: 0, count: 1_000_000)
         #expect(error(MetadataRequest.self, 1, bomb) == .truncated)
+        // Its memory was not even asked for.
+        #expect(error(MetadataRequest.self, 1, bomb, memoryLimit: 1_000) == .truncated)
     }
 
     @Test func aNegativeCountIsNullOrRefused() {
