@@ -11,7 +11,7 @@ typedef struct {
     const char *mode;      // what the client makes of it: streams or pubsub, classic, quorum or stream, …
     const char *name;      // of the topic, stream or queue; new in every run
     int port;
-    uint64_t size, seconds, rate, consumers, bytes, window;
+    uint64_t size, seconds, rate, consumers, bytes, window, most;
     long pid;
     bool is_latency, is_queue;
 } options;

@@ -13,6 +13,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import peers
@@ -71,16 +72,17 @@ LASTING = ("ingest", "through", "latency", "queue")  # for a durability whose re
 # Mosquitto drops at QoS 0 what a slow subscriber's buffer has no room for. Windows are as large as loses nothing.
 SYSTEMS = {
     "redis-always": System("Redis Streams, always", "redis-always", "fsync", LASTING, "redis", ("mode=streams",)),
-    "redis-everysec": System("Redis Streams, everysec", "redis-everysec", "page cache, fsync each second", ("ingest", "through", "latency 10", "queue"), "redis",
-                             ("mode=streams",)),
+    "redis-everysec": System("Redis Streams, everysec", "redis-everysec", "page cache, fsync each second",
+                             ("ingest", "through", "latency 10", "queue"), "redis", ("mode=streams",)),
     "redis-no": System("Redis Streams, no", "redis-no", "page cache", ALL, "redis", ("mode=streams",)),
     "redis-pubsub": System("Redis PUB/SUB", "redis-no", "nothing, memory", ("through", "latency", "fan-out"), "redis", ("mode=pubsub",)),
-    "nats-core": System("NATS core", "nats", "nothing, memory", PASSING, "nats", ("mode=core",)),
-    "nats-jetstream": System("JetStream", "nats", "page cache, fsync each 2 min", ALL, "nats", ("mode=jetstream", "window=8000")),
-    "nats-jetstream-always": System("JetStream, sync always", "nats-always", "fsync", LASTING, "nats", ("mode=jetstream", "window=1000")),
+    "nats-core": System("NATS core", "nats", "nothing, memory", PASSING, "nats", ("mode=core", "window=50000")),
+    "nats-jetstream": System("JetStream", "nats", "page cache, fsync each 2 min", ALL, "nats", ("mode=jetstream", "window=8000", "most=9000")),
+    "nats-jetstream-always": System("JetStream, sync always", "nats-always", "fsync", ("ingest", "through", "latency 10", "queue"), "nats",
+                                    ("mode=jetstream", "window=1000", "most=9000")),
     "rabbitmq-transient": System("RabbitMQ classic, transient", "rabbitmq", "memory", PASSING, "rabbit", ("mode=transient", "window=5000")),
-    "rabbitmq-classic": System("RabbitMQ classic, persistent", "rabbitmq", "fsync in batches, or delivery", ("ingest", "through", "latency 10", "queue", "catch-up"), "rabbit",
-                               ("mode=classic", "window=5000")),
+    "rabbitmq-classic": System("RabbitMQ classic, persistent", "rabbitmq", "fsync in batches, or delivery",
+                               ("ingest", "through", "latency 10", "queue", "catch-up"), "rabbit", ("mode=classic", "window=5000")),
     "rabbitmq-quorum": System("RabbitMQ quorum, 1 member", "rabbitmq", "fsync", ("ingest", "through", "latency 10", "queue"), "rabbit",
                               ("mode=quorum", "window=5000")),
     "rabbitmq-stream": System("RabbitMQ stream over AMQP", "rabbitmq", "page cache", ("ingest", "through", "latency 10", "fan-out", "catch-up"), "rabbit",
@@ -92,7 +94,8 @@ SYSTEMS = {
     "kafka-fsync": System("Apache Kafka, flush each append", "kafka-fsync", "fsync", ("ingest", "through", "latency 10"), "kafka"),
     "needletail-none": System("**Needletail**, `none`", "needletail", "page cache", ALL, bench=("--durability", "none")),
     "needletail-group": System("**Needletail**, `group`", "needletail", "fsync", ALL, bench=("--durability", "group")),
-    "needletail-unix": System("**Needletail**, `none`, AF_UNIX", "needletail", "page cache", ("latency 10",), bench=("--durability", "none", "--transport", "unix")),
+    "needletail-unix": System("**Needletail**, `none`, AF_UNIX", "needletail", "page cache", ("latency 10",),
+                              bench=("--durability", "none", "--transport", "unix")),
     "needletail-shm": System("**Needletail**, `none`, shared memory", "needletail", "page cache", ("ingest 100", "through", "latency", "fan-out", "queue"),
                              bench=("--durability", "none", "--transport", "shm")),
     "needletail-shm-spin": System("**Needletail**, `none`, shared memory, one client thread, spinning", "needletail", "page cache", ("latency 10",),
@@ -111,6 +114,8 @@ def load(system, server, words, timeout):
     else:
         command = [HERE / f".build/load-{system.load}", *words, *system.words, f"port={server.port}", f"name={name}", f"pid={server.pid}"]
     found = run_json(command, timeout)
+    if "librdkafka" in found:
+        found["client"] = f"librdkafka {found['librdkafka']}"
     # What the end of a topic leaves to do should not be measured with the next run.
     time.sleep(1 if system.load == "kafka" else 0.3)
     return found
@@ -193,13 +198,13 @@ def measure_system(options, chosen, key, system, server, results):
 
 
 def disk_floor():
-    """What the disk can do: bytes a second in 1 MiB writes each followed by fdatasync, and the time of a 4 KiB one."""
-    block = os.urandom(1 << 20)
-    path = pathlib.Path(os.environ.get("BENCH_DIRECTORY", os.environ.get("TMPDIR", "/tmp"))) / f"compare-floor-{os.getpid()}"
+    """What the disk can do: bytes a second where each 16 MiB are followed by fdatasync, and the time of 4 KiB with theirs."""
+    block = os.urandom(16 << 20)
+    path = peers.DIRECTORY / f"compare-floor-{os.getpid()}"
     with open(path, "wb", buffering=0) as file:
         try:
             began, count = time.monotonic(), 0
-            while time.monotonic() - began < 1 and count < 2048:
+            while time.monotonic() - began < 1 and count < 128:
                 file.write(block)
                 os.fdatasync(file.fileno())
                 count += 1
@@ -245,6 +250,9 @@ def read_options():
 
 def main():
     options = read_options()
+    # All on the disk of the broker that `needletail bench` starts.
+    tempfile.tempdir = str(peers.DIRECTORY)
+    os.environ.pop("BENCH_DIRECTORY", None)
     # So that the brokers are ended then too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     systems = {key: SYSTEMS[key] for key in SYSTEMS if key in options.peers}
@@ -259,7 +267,8 @@ def main():
     facts = {
         "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "kernel": platform.release(), "seconds": options.seconds, "runs": options.runs,
         "load_before": load_before, "command": shlex.join(["Benchmarks/compare/run", *sys.argv[1:]]),
-        "versions": versions(systems, absent), "clients": sorted({run["client"] for by in results.values() for runs in by.values() for run in runs if "client" in run}),
+        "versions": versions(systems, absent),
+        "clients": sorted({run["client"] for by in results.values() for runs in by.values() for run in runs if "client" in run}),
     }
     text = report.section(facts, results, systems, absent, floors)
     print(text)

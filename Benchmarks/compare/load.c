@@ -1,12 +1,13 @@
 // Loads a broker through a client library (client.h) and prints what came of it as one line of JSON.
 //
 //     load-CLIENT ingest|through|latency|queue|catchup mode=MODE port=N name=NAME [size=100] [seconds=5] [consumers=1] [rate=10000]
-//          [bytes=268435456] [window=20000] [pid=BROKER]
+//          [bytes=268435456] [window=20000] [most=N] [pid=BROKER]
 //
 // ingest: a publisher waits for acknowledgements, `window` messages in flight at most. through: the same, and every consumer reads
 // everything; where a broker acknowledges nothing the publisher is at most `window` ahead of the slowest consumer, so that no buffer
 // overflows. queue: the consumers compete and settle each message. catchup: a backlog is stored, then read by one consumer; only the
-// reading counts. latency: an open loop, message n is due at start + n / rate and its time counts from then, whatever happened before.
+// reading counts. latency: an open loop, message n is due at start + n / rate and its time counts from then, whatever happened before;
+// when a second's worth is under way, or `most`, the broker falls behind, and the run ends.
 // Exit code 1 when a message is lost, duplicated, out of order or refused.
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -23,7 +24,7 @@ static const uint64_t PATIENCE = 20 * 1000000000ull;  // without any progress, a
 enum { TIMES = 1 << 20 };
 
 options o = {.workload = "", .mode = "", .name = "load", .size = 100, .seconds = 5, .rate = 10000, .consumers = 1,
-             .bytes = 256 << 20, .window = 20000};
+             .bytes = 256 << 20, .window = 20000, .most = UINT64_MAX};
 
 static _Atomic uint64_t sent_total;  // 0 until the publisher has ended
 static _Atomic uint64_t failures;
@@ -174,11 +175,11 @@ static void publish_all(uint64_t nanoseconds, uint64_t limit) {
     await_all();
 }
 
-// At a fixed rate, for so long, or until so much is under way as belongs to a second: then the broker falls behind.
+// At a fixed rate, for so long, or until the broker falls behind.
 static bool publish_paced(uint64_t nanoseconds) {
     p.began = now_ns() + SECOND / 50;
-    uint64_t count = nanoseconds * o.rate / SECOND;
-    while (p.sent < count && in_flight() < o.rate && p.sent < delivered() + o.rate) {
+    uint64_t count = nanoseconds * o.rate / SECOND, most = o.most < o.rate ? o.most : o.rate;
+    while (p.sent < count && in_flight() < most && p.sent < delivered() + most) {
         uint64_t due = p.began + p.sent * SECOND / o.rate, now = now_ns();
         if (now < due) {
             sleep_until(due);
@@ -224,6 +225,7 @@ static void read_options(int count, char **words) {
         IS(size) o.size = number(value) < 64 ? 64 : number(value);
         IS(seconds) o.seconds = number(value);
         IS(consumers) o.consumers = number(value) > MAX_CONSUMERS ? MAX_CONSUMERS : number(value);
+        IS(most) o.most = number(value);
         IS(rate) o.rate = number(value);
         IS(bytes) o.bytes = number(value);
         IS(window) o.window = number(value) < BATCH ? BATCH : number(value) > TIMES ? TIMES : number(value);

@@ -22,7 +22,8 @@ static void must(natsStatus status, const char *what) {
 
 static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus err, void *closure) {
     (void)nc, (void)sub, (void)closure;
-    fail("asynchronous error", natsStatus_GetText(err));
+    // A busy server's heartbeat is late; an ordered consumer sees to it, and what it lost would be counted.
+    if (err != NATS_MISSED_HEARTBEAT) fail("asynchronous error", natsStatus_GetText(err));
 }
 
 static natsConnection *open_connection(void) {

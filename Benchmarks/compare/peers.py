@@ -1,4 +1,5 @@
 """The brokers that are compared. Each is started on a free port of loopback in a fresh directory, and ended by its process id."""
+import atexit
 import os
 import pathlib
 import re
@@ -10,6 +11,8 @@ import sys
 import tempfile
 import time
 
+# Where `needletail bench` puts its broker's data too: all on one disk.
+DIRECTORY = pathlib.Path("/tmp")
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "kafka"))
 import servers as kafka_servers  # noqa: E402  the comparison with Kafka has its server
@@ -47,10 +50,11 @@ def first_number(text):
 
 
 class Server:
-    """A process that is ready when its port answers."""
+    """A process that is ready when its port answers, and that ends with us at the latest."""
 
     def __init__(self):
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="compare-", dir=os.environ.get("BENCH_DIRECTORY")))
+        atexit.register(self.stop)
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="compare-", dir=DIRECTORY))
         self.port = free_port()
         self.processes = []
 
@@ -73,6 +77,7 @@ class Server:
         raise Absent("did not start: " + why)
 
     def stop(self):
+        atexit.unregister(self.stop)
         for process in reversed(self.processes):
             process.send_signal(signal.SIGTERM)
             try:
@@ -110,7 +115,8 @@ class Nats(Server):
         super().__init__()
         interval = f"sync_interval: {sync}" if sync else ""
         (self.directory / "server.conf").write_text(
-            f'listen: "127.0.0.1:{self.port}"\nmax_pending: 1073741824\njetstream {{ store_dir: "{self.directory}/store"\n max_file_store: 20GB\n {interval}\n}}\n')
+            f'listen: "127.0.0.1:{self.port}"\nmax_pending: 1073741824\njetstream {{\n store_dir: "{self.directory}/store"\n'
+            f" max_file_store: 20GB\n {interval}\n}}\n")
         self.run(NATS, "-c", self.directory / "server.conf")
         self.await_port(20)
 
@@ -175,6 +181,8 @@ class Kafka:
     SETTINGS = "as in Benchmarks/kafka"
 
     def __init__(self, flushes):
+        if not kafka_servers.KAFKA.exists():
+            raise Absent("it is neither in ../shared/peers/kafka nor at $NEEDLETAIL_KAFKA")
         self.server = kafka_servers.Kafka(flushes)
         self.pid, self.bootstrap, self.stop = self.server.pid, self.server.bootstrap, self.server.stop
         self.processes = []

@@ -25,7 +25,7 @@ of a run is read, by Needletail one of eight times that, by Kafka's consumers fo
 the time at which a message was due, at a fixed rate, to its arrival. Where nothing is acknowledged the publisher keeps a window to the slowest
 consumer, so that nothing is dropped. CPU is the broker's, user and system; memory is resident after the run, in brackets without mapped
 files. A dash: the broker has no such thing, or the row would repeat another. The last rows are the machine's own limits: a thread that returns what it
-receives over loopback TCP, in the same sizes, and sequential writes, each of 1 MiB (or, for latency, 4 KiB) followed by `fdatasync`."""
+receives over loopback TCP, in the same sizes, and sequential writes, each 16 MiB (or, for latency, 4 KiB) followed by `fdatasync`."""
 
 
 def values(runs, figure):
@@ -134,13 +134,13 @@ def section(facts, results, systems, absent, floors):
     lines = [
         "## Beside other brokers, each with its own C client", "", f"    {facts['command']}", "",
         textwrap.fill(
-            f"{facts['cores']} cores shared by client and broker, Linux {facts['kernel']}, loopback, {facts['date']}; load average before the start "
-            f"{facts['load_before']:.1f}. Medians of {facts['runs']} run{'s' if facts['runs'] > 1 else ''} of {facts['seconds']} s, least and greatest in brackets. In every round each broker "
-            "is started afresh with an empty directory on the same disk.", 150),
+            f"{facts['cores']} cores shared by client and broker, Linux {facts['kernel']}, loopback, {facts['date']}; load average "
+            f"before the start {facts['load_before']:.1f}. Medians of {facts['runs']} run{'s' if facts['runs'] > 1 else ''} of {facts['seconds']} s, least and "
+            "greatest in brackets. In every round each broker is started afresh with an empty directory on one disk.", 150),
         "", "Versions and settings: " + "; ".join(f"{name} ({settings})" for name, settings in facts["versions"].items())
         + ". Clients: " + ", ".join(facts["clients"] or ["none but Needletail's"]) + ".", "", WHAT]
-    for server, why in absent.items():
-        names = ", ".join(system.name for system in systems.values() if system.server == server)
+    for why in dict.fromkeys(absent.values()):
+        names = "; ".join(system.name for system in systems.values() if absent.get(system.server) == why)
         lines += ["", f"Absent: {names}: {why}."]
     for name, found in results.items():
         lines += ["", f"### {name}", "", table(name, found, present, floors)]
