@@ -29,7 +29,8 @@ package enum Codec: UInt8, Sendable, CaseIterable {
             case 0...: return
             case Int(NEEDLETAIL_COMPRESSION_NO_ROOM):
                 guard room < limit else { throw .tooLarge(limit: limit) }
-                room = min(limit, room &* 4)
+                // A claim may be a lie, even that there is nothing: room grows from something.
+                room = min(limit, max(room &* 4, 16 << 10))
             case Int(NEEDLETAIL_COMPRESSION_NO_MEMORY): throw .outOfMemory
             default: throw .damaged
             }

@@ -63,4 +63,16 @@ struct CodecTests {
         let member = try compressed(Array("twice ".utf8), .gzip)
         #expect(try decompressed(member + member, .gzip) == Array("twice twice ".utf8))
     }
+
+    /// The first frame of several says how long it is alone; here that it is empty. Room that grew from nothing grew for ever.
+    @Test func framesBehindAnEmptyOneAreRead() throws {
+        let empty = try compressed([], .zstd)
+        let second = try compressed(Array("behind".utf8), .zstd)
+        #expect(try decompressed(empty + second, .zstd) == Array("behind".utf8))
+        // A frame that claims to be empty and is not.
+        let lie: [UInt8] = [
+            0x28, 0xb5, 0x2f, 0xfd, 0xc6, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x78, 0x01, 0xd8, 0x61, 0x00, 0x04, 0x00, 0x28, 0x2a, 0x40, 0x02,
+        ]
+        #expect(throws: CompressionError.self) { _ = try decompressed(lie, .zstd) }
+    }
 }
