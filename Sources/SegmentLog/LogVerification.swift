@@ -38,8 +38,11 @@ package struct LogVerification: Sendable {
         self.directory = directory
         let entries = try storage.list(directory)
         if entries.contains(where: { $0.name == LogFiles.checkpoint }) { try readCheckpoint(storage) }
-        let bases = entries.compactMap { LogFiles.parse($0.name) }.filter { $0.kind == .log }.map(\.base).sorted()
+        var bases = entries.compactMap { LogFiles.parse($0.name) }.filter { $0.kind == .log }.map(\.base).sorted()
         let names = Set(entries.map(\.name))
+        while let start = checkpoint?.start, bases.count > 1, bases[1] <= start {
+            note(.note, LogFiles.name(bases.removeFirst(), .log), 0, "lies below the log's start, \(start); it is removed when the log is next appended to")
+        }
         for (index, base) in bases.enumerated() {
             if let checkpoint, let last = checkpoint.segments.last?.base, base < min(last, checkpoint.holesBelow),
                 !checkpoint.segments.contains(where: { $0.base == base })

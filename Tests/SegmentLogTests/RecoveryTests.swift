@@ -144,6 +144,23 @@ import Testing
         #expect(try open(disk).log.recovery.truncatedAt == Offset(3))
     }
 
+    /// Found by a power cut: what a removal had left was kept until the next append, and its neighbour was removed before.
+    @Test func verificationPassesOverWhatLiesBelowTheStart() throws {
+        let bench = try killed(durable: 60, more: 0, segmentBytes: 1_000)
+        let bases = try bench.disk.list(directory).compactMap { LogFiles.parse($0.name) }.filter { $0.kind == .log }.map(\.base).sorted()
+        let first = try bench.disk.content(segment(bases[0].rawValue))
+        try bench.log.trim(before: bases[2])
+        bench.pass(milliseconds: 2_000)
+        bench.settle()
+        #expect(throws: StorageError.self) { try bench.disk.content(segment(bases[1].rawValue)) }
+        try bench.disk.put(first, segment(bases[0].rawValue))
+        let report = try LogVerification(directory: directory, storage: bench.disk)
+        #expect(report.isSound && report.findings.count == 1, "\(report.findings)")
+        #expect(report.segments.first?.first == bases[2])
+        try bench.reopen()
+        #expect(bench.log.watermarks.start == bases[2])
+    }
+
     @Test func withoutACheckpointEverythingIsScanned() throws {
         let bench = try killed(durable: 60, more: 0, segmentBytes: 1_000)
         try bench.disk.remove(directory + "/checkpoint")
