@@ -263,8 +263,12 @@ extension Log {
 
     private func checkpointIfDue(now: Now) {
         guard background.isCheckpointDirty, !background.isCheckpointing, fault == nil, now.instant >= checkpointDeadline else { return }
-        // Names that the new checkpoint relies on are made durable before it.
-        if let preparation = toPrepare, preparation.hasNewNames { do { try prepareForAppend() } catch { return } }
+        if let preparation = toPrepare {
+            // Names that the new checkpoint relies on are made durable before it. Nor does it go beside what readies the log, which writes a
+            // checkpoint, too, and removes what an earlier life left of one: after that, then.
+            do { if preparation.hasNewNames { try prepareForAppend() } else { try makeReady(for: 0) } } catch { return }
+            if background.readying != nil { return }
+        }
         background.lastCheckpoint = now.instant
         background.isCheckpointDirty = false
         background.isCheckpointing = true

@@ -15,6 +15,7 @@ import Testing
         (9, "a trim beyond the watermark made the checkpoint unreadable"),
         (97, "the time index skipped records after a reopening"),
         (185, "a log without its first segment was taken with a hole"),
+        (140, "a checkpoint after a trim was written while the first append readied the log, and the two took each other's file"),
         (1_144, "the harness remembered when records were taken, where the clock had gone back before the log was opened again"),
         (2_513, "a search by time opened the first segment while it was being made, and left it open"),
     ])
