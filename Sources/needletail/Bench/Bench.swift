@@ -58,7 +58,7 @@ enum Bench {
         }
         // A fresh broker for each run: no run is measured with the files of another.
         let spin = invocation.text("spin") ?? "0 s"
-        let broker = try named == nil ? BenchBroker(on: transport(invocation), ["--log-level", "warn", "--spin", spin]) : nil
+        let broker = try named == nil ? BenchBroker(on: transport(invocation), ["--log-level", "error", "--spin", spin]) : nil
         defer { broker?.end() }
         let settings = settings(workload, durability, named ?? broker?.address ?? .native, invocation)
         progress("\(workload.rawValue): \(settings.size) B, broker at \(settings.server)", invocation)
