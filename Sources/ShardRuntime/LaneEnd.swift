@@ -4,17 +4,19 @@ internal import Wire
 import Bytes
 
 /// The server's end of one connection's lane, and what is being written to it. Memory of the pieces belongs to the connection.
+///
+/// Invariant: everything in front of byte `written` of piece `next` is in the ring, nothing behind it is; without a send under way there are no
+/// pieces.
 final class LaneEnd {
     let lane: Lane
     private var pieces: [OutputPiece] = []
     private var next = 0
     /// What of the next piece is written.
     private var written = 0
+    /// Bytes that the ring has taken, ever: a client that reads, however slowly, makes it grow.
+    private(set) var taken: UInt64 = 0
 
     init(_ lane: Lane) { self.lane = lane }
-
-    /// Whether the ring took less than was to be sent.
-    var isStuck: Bool { next < pieces.count }
 
     func load(_ pieces: [OutputPiece]) {
         self.pieces = pieces
@@ -30,6 +32,7 @@ final class LaneEnd {
                 let took = try lane.write(MemoryRegion(address: region.address + UInt(written), count: region.count - written))
                 if took == 0 { return false }
                 written += took
+                taken += UInt64(took)
             }
             guard written == region.count else { continue }
             next += 1

@@ -37,7 +37,7 @@ extension Shard {
     private func takesNothing(_ connection: Connection, _ now: Instant) -> Bool {
         let patience = UInt64(options.limits.writeMilliseconds) * 1_000_000
         guard connection.isSending, now.nanoseconds(since: connection.lastTaken) > patience / 2 else { return false }
-        if let taken = driver.bytesTaken(connection.socket), taken != connection.taken {
+        if let taken = connection.lane?.taken ?? driver.bytesTaken(connection.socket), taken != connection.taken {
             connection.taken = taken
             connection.lastTaken = now
         }

@@ -190,6 +190,31 @@ def claim_garbage_in_shared_memory_ends_only_its_own_connection():
         return f"60 hostile lanes, {ended} ended at once; beside them: {output.strip()}"
 
 
+def claim_a_lane_client_that_reads_nothing_is_ended_and_a_slow_one_is_not():
+    with lane_broker() as broker:
+        configuration = broker.home / "needletail.yaml"
+        configuration.write_text("limits:\n  write_timeout: 1 s\n")
+        broker.kill()
+        broker.flags = (*broker.flags, "--config", str(configuration))
+        broker.start()
+        lanes = [RawLane(broker), RawLane(broker)]
+        for lane in lanes:
+            # More answers than the ring to the client holds.
+            for _ in range(10):
+                lane.write(frame(0x03) * 3000)
+        silent, slow = lanes
+        began = time.monotonic()
+        while time.monotonic() - began < 4:
+            # A few hundred bytes at a time, well within the time-out.
+            slow.word(TO_CLIENT_READ, min(slow.read(TO_CLIENT_READ) + 500, slow.read(TO_CLIENT_WRITTEN)))
+            slow.socket.sendall(b"\0")
+            time.sleep(0.1)
+        assert silent.is_ended(1), "who reads nothing"
+        assert not slow.is_ended(0.2), "who reads slowly"
+        for lane in lanes:
+            lane.close()
+
+
 def claim_whoever_is_killed_nothing_acknowledged_over_shared_memory_is_lost():
     random.seed(5)
     with lane_broker() as broker:
