@@ -247,7 +247,7 @@ struct ConnectionThread: ~Copyable {
                     watchesWriting = needsThread
                     try poller.change(socket.descriptor, needsThread ? [.read, .write] : .read, token: ConnectionThread.socketToken)
                 }
-                var now = Clock.monotonic
+                let now = Clock.monotonic
                 let next = min(deadline, heard + (pinged ? 2 : 1) * ConnectionThread.silence)
                 let events = try poller.wait(next > now ? next - now : 0)
                 for index in 0..<events {
@@ -263,18 +263,23 @@ struct ConnectionThread: ~Copyable {
                         pinged = false
                     }
                 }
-                now = Clock.monotonic
-                if now >= deadline { connection.expire(now) }
-                if now - heard >= 2 * ConnectionThread.silence { return .connectionLost("the server has not said anything for 20 s") }
-                if now - heard >= ConnectionThread.silence, !pinged {
-                    pinged = true
-                    connection.postNow(Frame.Ping())
-                }
+                try keepAlive(heard, &pinged, deadline)
             }
         } catch let error as ClientError {
             return error
         } catch {
             return .connectionLost("\(error)")
+        }
+    }
+
+    /// Requests whose time is over fail; a server that says nothing is asked, and given up.
+    private func keepAlive(_ heard: UInt64, _ pinged: inout Bool, _ deadline: UInt64) throws(ClientError) {
+        let now = Clock.monotonic
+        if now >= deadline { connection.expire(now) }
+        if now - heard >= 2 * ConnectionThread.silence { throw .connectionLost("the server has not said anything for 20 s") }
+        if now - heard >= ConnectionThread.silence, !pinged {
+            pinged = true
+            connection.postNow(Frame.Ping())
         }
     }
 
@@ -290,7 +295,7 @@ struct ConnectionThread: ~Copyable {
             while true {
                 let (needsThread, deadline, isClosed) = connection.work
                 if isClosed { return .closed }
-                var now = Clock.monotonic
+                let now = Clock.monotonic
                 let next = min(deadline, heard + (pinged ? 2 : 1) * ConnectionThread.silence)
                 let rest = next > now ? next - now : 0
                 let hasWork = try lane.clientWaits(wantsRoom: needsThread, spin: min(spin, rest), sleep: min(rest, ConnectionThread.laneGlance))
@@ -303,13 +308,7 @@ struct ConnectionThread: ~Copyable {
                 } else if !hasWork {
                     try look(at: socket, lane)
                 }
-                now = Clock.monotonic
-                if now >= deadline { connection.expire(now) }
-                if now - heard >= 2 * ConnectionThread.silence { return .connectionLost("the server has not said anything for 20 s") }
-                if now - heard >= ConnectionThread.silence, !pinged {
-                    pinged = true
-                    connection.postNow(Frame.Ping())
-                }
+                try keepAlive(heard, &pinged, deadline)
             }
         } catch let error as ClientError {
             return error
