@@ -1,4 +1,6 @@
-// The native protocol (docs/formats/native-protocol.md) for one thread, over a lane (docs/formats/lane.md) or a unix socket.
+// The native protocol (docs/formats/native-protocol.md) for one thread, over a lane (docs/formats/lane.md) or a unix socket. One file, so that it can
+// be copied into a program with CLane's and nothing between them is visible outside; from top to bottom: buffers, sending, receiving, the
+// connection, requests, messages.
 #define _GNU_SOURCE
 #include "needletail.h"
 #include "CLane.h"
