@@ -227,9 +227,15 @@ extension Broker {
         _ lane: Lane, _ pending: Cursor.Pending, _ first: Offset, _ last: Offset, _ consumer: Consumer, _ bytes: Int, _ content: Delivery.Content
     ) {
         let count = last - first + 1
-        let lease = consumer.settlesItself ? 0 : leaseMilliseconds(lane.subscription)
-        let deadline = lease == 0 || Mutant.isActive("leasesWithoutEnd") ? Instant.distantFuture : leaseEnd(lease)
-        lane.cursor.take(pending, through: last, by: consumer.number, until: deadline)
+        if consumer.settlesItself {
+            counters.settled &+= UInt64(lane.cursor.pass(pending, through: last, by: consumer.number))
+            changed(lane)
+        } else {
+            let lease = leaseMilliseconds(lane.subscription)
+            let deadline = lease == 0 || Mutant.isActive("leasesWithoutEnd") ? Instant.distantFuture : leaseEnd(lease)
+            lane.cursor.take(pending, through: last, by: consumer.number, until: deadline)
+            if deadline < .distantFuture { schedule(lane) }
+        }
         consumer.spend(records: count, bytes: bytes)
         if consumer.unsettled >= consumer.unsettledLimit { counters.unsettledPerConsumer &+= 1 }
         counters.deliveries &+= UInt64(count)
@@ -241,11 +247,5 @@ extension Broker {
                 Delivery(
                     consumer: consumer.id, topic: lane.partition.id.topic, partition: lane.partition.id.index, first: first, last: last,
                     attempt: pending.attempt, isRedelivery: pending.isRedelivery && !Mutant.isActive("redeliversUnflagged"), content: content)))
-        if consumer.settlesItself {
-            counters.settled &+= UInt64(lane.cursor.settle(first, last, by: consumer.number))
-            changed(lane)
-        } else if deadline < .distantFuture {
-            schedule(lane)
-        }
     }
 }

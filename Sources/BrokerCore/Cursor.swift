@@ -102,6 +102,19 @@ package struct Cursor {
         hold(InFlight(first: pending.first.rawValue, last: last.rawValue, consumer: consumer, attempt: pending.attempt, deadline: deadline))
     }
 
+    /// As `take` and `settle` together, for consumers that settle by reading. Answers how many records are done.
+    package mutating func pass(_ pending: Pending, through last: Offset, by consumer: UInt32) -> Int64 {
+        guard floor == next, !pending.isRedelivery, aside.isEmpty else {
+            take(pending, through: last, by: consumer, until: .distantFuture)
+            return settle(pending.first, last, by: consumer)
+        }
+        // Who follows a log: nothing is unsettled, and nothing will be.
+        precondition(pending.first == next && pending.first <= last && last <= pending.last)
+        next = last + 1
+        floor = next
+        return last - pending.first + 1
+    }
+
     /// Passes over `first … last`, which the log does not have (any more).
     package mutating func skip(_ pending: Pending, through last: Offset) {
         take(pending, through: last, by: Cursor.broker, until: .distantFuture)

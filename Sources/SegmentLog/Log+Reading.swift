@@ -31,6 +31,7 @@ extension Log {
                 next = header.nextOffset
             }
         }
+        found.segment.lastRead = (next, end)
         return ReadResult(slice: LogSlice(memory: memory, range: found.position..<end), first: first, next: next)
     }
 
@@ -165,7 +166,7 @@ extension Log {
         if segment.end == 0, hasHoles(segment) { return nil }
         try residentEnds(of: segment, cold)
         let memory = try memory(of: segment)
-        let from = segment.indexes?.offsets.position(atOrBefore: offset - segment.base) ?? 0
+        let from = start(of: offset, in: segment)
         let slack = options.indexIntervalBytes &+ options.maxMessageBytes
         try resident(segment, memory, from: from, count: max(bytes, 0) &+ slack, cold)
         if isInside(limit, of: segment) {
@@ -192,11 +193,17 @@ extension Log {
     /// The batch that contains `offset`, or the next one. An index file has no checksum: where it leads astray the batches
     /// themselves are walked.
     private func batch(with offset: Offset, in segment: Segment, _ memory: SegmentMemory, to end: Int) -> (position: Int, header: RecordBatchHeader)? {
-        let from = segment.indexes?.offsets.position(atOrBefore: offset - segment.base) ?? 0
+        let from = start(of: offset, in: segment)
         let found = findBatch(containing: offset, in: memory, from: from, to: end)
         if let found, found.header.baseOffset <= offset { return found }
         if from == 0 || hasHoles(segment) { return found }
         return findBatch(containing: offset, in: memory, from: 0, to: end)
+    }
+
+    /// A place at or before the batch with `offset`: where the last read ended, else what the index says.
+    private func start(of offset: Offset, in segment: Segment) -> Int {
+        if let last = segment.lastRead, last.next == offset { return last.position }
+        return segment.indexes?.offsets.position(atOrBefore: offset - segment.base) ?? 0
     }
 
     /// Whether the place of `limit` is not known and has to be looked for among the segment's batches.

@@ -34,6 +34,8 @@ final class Segment {
     var residency = Residency()
     /// nil: not loaded yet.
     var indexes: Indexes?
+    /// Where the last read from it ended, which is where who follows the log goes on. What lies below `end` never moves.
+    var lastRead: (next: Offset, position: Int)?
     private var bytesSinceIndex = 0
 
     struct Indexes: Equatable {

@@ -242,7 +242,7 @@ package final class EpollDriver: Driver {
     }
 
     private func serve(_ slot: SocketSlot, _ ready: Poller.Interest, _ handler: any DriverHandler) {
-        let broken = !ready.isDisjoint(with: [.failed, .hungUp])
+        let broken = !ready.isDisjoint(with: .broken)
         if slot.watched.contains(.write), broken || ready.contains(.write), let transmission = slot.sending {
             switch push(slot, transmission) {
             case .done:

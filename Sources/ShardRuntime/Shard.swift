@@ -336,13 +336,8 @@ package final class Shard: DriverHandler {
     }
 
     private func perform(requestsOf connection: Connection, _ input: RawSpan, _ now: Now) {
+        connection.asked(connection.output.asked.count, bytes: connection.output.asked.bytes)
         connection.output.takeRequests(into: &requests)
-        var (answered, bytes) = (0, 0)
-        for (_, request) in requests where request.isAnswered {
-            answered += 1
-            if case .append(let append) = request { bytes += append.content.byteCount }
-        }
-        connection.asked(answered, bytes: bytes)
         broker.perform(requests, from: connection.id, input: input, now: now)
         requests.removeAll(keepingCapacity: true)
     }

@@ -12,6 +12,8 @@ package struct SessionOutput: ~Copyable {
     /// What is to be sent, in order.
     package private(set) var pieces: [Piece] = []
     package private(set) var requests: [(id: RequestID, request: Request)] = []
+    /// How many of them will be answered, and how much those publish.
+    package private(set) var asked = (count: 0, bytes: 0)
     /// The peer wants to go on through shared memory; answered by `laneAnswered`, and taken away then.
     package var laneRequest: LaneRequest?
     /// Limits that the peer has met; the shard counts them.
@@ -48,7 +50,13 @@ package struct SessionOutput: ~Copyable {
         referencedBytes += slice.range.count
     }
 
-    package mutating func request(_ request: consuming Request, id: RequestID) { requests.append((id, request)) }
+    package mutating func request(_ request: consuming Request, id: RequestID) {
+        if request.isAnswered {
+            asked.count += 1
+            if case .append(let append) = request { asked.bytes += append.content.byteCount }
+        }
+        requests.append((id, request))
+    }
 
     package mutating func reach(_ limit: SessionLimit) { reached.append(limit) }
     package mutating func clearReached() { reached.removeAll() }
@@ -59,6 +67,7 @@ package struct SessionOutput: ~Copyable {
     /// Moves the requests to `taken`, which is empty; both arrays keep their memory.
     package mutating func takeRequests(into taken: inout [(id: RequestID, request: Request)]) {
         swap(&taken, &requests)
+        asked = (0, 0)
     }
 
     /// Names the bytes written since the last piece. Called before the output is sent.
