@@ -130,3 +130,18 @@ if Context.environment["NEEDLETAIL_FUZZ"] != nil {
             swiftSettings: settings),
     ]
 }
+
+// The micro-benchmarks (Benchmarks/micro) use what only this package sees, so they are targets of it; as they need Google Benchmark they
+// are there only where they are asked for.
+if Context.environment["NEEDLETAIL_MICRO"] != nil {
+    package.targets += [
+        .target(name: "CGoogleBenchmark", path: "Benchmarks/micro/shim", linkerSettings: [.linkedLibrary("benchmark")]),
+        .executableTarget(
+            name: "micro",
+            dependencies: [
+                "CGoogleBenchmark", "NativeProtocol", "KafkaProtocol", "NativeCodec", "Wire", "BrokerCore", "Routing", "SegmentLog", "RingBuffers",
+                "LinuxSystem",
+            ] + ground,
+            path: "Benchmarks/micro/rows", swiftSettings: settings),
+    ]
+}
