@@ -15,6 +15,10 @@ struct TopicTrie<Value: Hashable> {
 
     private var nodes = [Node()]
     private var free: [Int] = []
+    /// In which step a node was last reached, so that it is taken once a step. Steps are counted over all matches: a match touches the
+    /// nodes that it reaches, not all that there are.
+    private var reached: [UInt64] = [0]
+    private var step: UInt64 = 0
 
     /// How many nodes are in use, the root included.
     var nodeCount: Int { nodes.count - free.count }
@@ -54,34 +58,33 @@ struct TopicTrie<Value: Hashable> {
     }
 
     /// Every value whose pattern fits `key`; a value may come more than once when several of its patterns do.
-    func match(_ key: String, _ found: (Value) -> Void) {
+    mutating func match(_ key: String, _ found: (Value) -> Void) {
         var current: [Int] = []
         var next: [Int] = []
-        // In which step a node was last reached, so that it is taken once a step.
-        var reached = [Int](repeating: -1, count: nodes.count)
-        func reach(_ node: Int, _ step: Int, _ list: inout [Int]) {
-            var node = node
-            // `#` also stands for no word: whoever is at a node is at its `#` child too.
-            while node >= 0, reached[node] != step {
-                reached[node] = step
-                list.append(node)
-                node = nodes[node].anyWords
-            }
-        }
-        var step = 0
-        reach(0, step, &current)
+        step += 1
+        reach(0, &current)
         for word in Self.words(key) {
             step += 1
             next.removeAll(keepingCapacity: true)
             for node in current {
-                if let child = nodes[node].children[word] { reach(child, step, &next) }
-                if nodes[node].anyWord >= 0 { reach(nodes[node].anyWord, step, &next) }
-                if nodes[node].word == "#" { reach(node, step, &next) }
+                if let child = nodes[node].children[word] { reach(child, &next) }
+                if nodes[node].anyWord >= 0 { reach(nodes[node].anyWord, &next) }
+                if nodes[node].word == "#" { reach(node, &next) }
             }
             swap(&current, &next)
             if current.isEmpty { return }
         }
         for node in current { for value in nodes[node].values { found(value) } }
+    }
+
+    private mutating func reach(_ node: Int, _ list: inout [Int]) {
+        var node = node
+        // `#` also stands for no word: whoever is at a node is at its `#` child too.
+        while node >= 0, reached[node] != step {
+            reached[node] = step
+            list.append(node)
+            node = nodes[node].anyWords
+        }
     }
 
     private func child(of node: Int, _ word: Substring) -> Int? {
@@ -103,6 +106,7 @@ struct TopicTrie<Value: Hashable> {
         } else {
             index = nodes.count
             nodes.append(made)
+            reached.append(0)
         }
         switch word {
         case "*": nodes[node].anyWord = index
