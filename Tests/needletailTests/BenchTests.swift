@@ -32,6 +32,15 @@ import Testing
         #expect(counted == [received, duplicated])
     }
 
+    @Test(arguments: [
+        ("74761,,raw_syscalls:sys_enter,74761,100.00,,\n", 74_761), ("# started\n\n12,,raw_syscalls:sys_enter,5,1.00,,\n", 12),
+        ("<not counted>,,raw_syscalls:sys_enter,0,100.00,,\n", nil), ("", nil), ("No permission to enable raw_syscalls:sys_enter event.\n", nil),
+    ])
+    func systemCallsAreWhatPerfSays(_ output: String, expected: Int?) {
+        let count = BenchSyscalls.count(in: output)
+        #expect(count == expected)
+    }
+
     @Test func theDistributionIsWrittenAsHdrHistogramDoes() {
         let histogram = Histogram()
         for value in 1...1_000 { histogram.record(UInt64(value) * 1_000) }

@@ -71,12 +71,20 @@ enum Bench {
 
         let run = BenchRun(settings, topic: topic, stop: invocation.stop)
         var (before, after, memory): (Double?, Double?, ChildProcess.Memory?)
+        var (counter, systemCalls): (BenchSyscalls?, Int?)
         try run.run(
-            atStart: { before = broker.flatMap { ChildProcess.processorSeconds(of: $0.identifier) } },
+            atStart: {
+                if invocation.has("syscalls") { counter = broker.flatMap { BenchSyscalls(of: $0.identifier) } }
+                before = broker.flatMap { ChildProcess.processorSeconds(of: $0.identifier) }
+            },
             atEnd: {
                 after = broker.flatMap { ChildProcess.processorSeconds(of: $0.identifier) }
                 memory = broker.flatMap { ChildProcess.memory(of: $0.identifier) }
+                systemCalls = counter?.end()
             })
+        if invocation.has("syscalls"), systemCalls == nil {
+            invocation.console.complain("system calls are not counted: that needs a broker of its own, perf, and the right to trace (root)")
+        }
         let stored = try connection.call(Frame.DescribeTopic(name: settings.topic), Frame.Topics.self).elements.first?.partitions
         let end = Int(stored?.reduce(0) { $0 + $1.end } ?? 0)
         if broker == nil { _ = try connection.call(Frame.DeleteTopic(name: settings.topic), Frame.OK.self) }
@@ -84,7 +92,9 @@ enum Bench {
         progress("raw TCP echo", invocation)
         let echo = try BenchEcho.latency(size: settings.size, rate: settings.rate ?? 10_000, seconds: min(2, settings.seconds))
         let echoBytes = workload == .latency ? nil : try BenchEcho.throughput(pieceBytes: settings.size * settings.batch, seconds: 1)
-        return result(run, broker: zip(before, after).map { $1 - $0 }, memory, stored: end, echo, echoBytes)
+        var measured = result(run, broker: zip(before, after).map { $1 - $0 }, memory, stored: end, echo, echoBytes)
+        measured.serverSystemCalls = systemCalls
+        return measured
     }
 
     private static func zip(_ first: Double?, _ second: Double?) -> (Double, Double)? {

@@ -14,6 +14,8 @@ struct BenchResult: Sendable {
     var serverSeconds: Double?
     /// What the broker held at the end: nil as above.
     var serverMemory: ChildProcess.Memory?
+    /// Of the broker; nil: not asked for, or not to be had.
+    var serverSystemCalls: Int?
     /// That arrived at consumers, over all of them.
     var delivered: Int
     var lost: Int
@@ -30,6 +32,10 @@ struct BenchResult: Sendable {
     var serverSecondsPerGigabyte: Double? {
         let bytes = Double(max(messages, delivered)) * Double(settings.size)
         return bytes > 0 ? serverSeconds.map { $0 * 1e9 / bytes } : nil
+    }
+    private var systemCallsPerMessage: Double? {
+        let all = max(messages, delivered)
+        return all > 0 ? serverSystemCalls.map { Double($0) / Double(all) } : nil
     }
     /// A backlog's messages waited as long as they did.
     private var hasLatency: Bool { settings.workload != .catchup }
@@ -69,7 +75,7 @@ struct BenchResult: Sendable {
         ]
         let costs: Members = [
             ("server_cpu_s_per_m", rounded(serverSecondsPerMillion, 10_000)), ("server_cpu_s_per_gb", rounded(serverSecondsPerGigabyte, 10_000)),
-            ("server_resident_bytes", integer(serverMemory?.resident)), ("server_anonymous_bytes", integer(serverMemory?.anonymous)),
+            ("server_system_calls_per_message", rounded(systemCallsPerMessage, 1_000_000)), ("server_resident_bytes", integer(serverMemory?.resident)), ("server_anonymous_bytes", integer(serverMemory?.anonymous)),
         ]
         return counts + times + costs
     }
@@ -113,6 +119,9 @@ struct BenchResult: Sendable {
         if let memory = serverMemory {
             let megabytes = [memory.resident, memory.anonymous].map { decimal(Double($0) / 1e6, 0) }
             rows.append(("server memory", "\(megabytes[0]) MB resident, \(megabytes[1]) MB of it its own, the rest of files"))
+        }
+        if let each = systemCallsPerMessage {
+            rows.append(("system calls", "\(decimal(each, 4)) of the broker for a message (\(grouped(Double(serverSystemCalls ?? 0))) in all)"))
         }
         let verified = settings.workload == .ingest ? "by offsets and the topic's end" : "every message by its sequence"
         let verdict = "lost \(lost), duplicated \(duplicated), out of order \(outOfOrder)"
