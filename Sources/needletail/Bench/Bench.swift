@@ -69,6 +69,10 @@ enum Bench {
             Frame.Topics.self)
         guard let topic = created.elements.first?.id else { throw CommandFailure(.failure, "the broker made no topic") }
 
+        if let broker, let warm = invocation.size("warm") {
+            progress("warming", invocation)
+            try broker.warm(Int(warm.bytes))
+        }
         let run = BenchRun(settings, topic: topic, stop: invocation.stop)
         var (before, after, memory): (Double?, Double?, ChildProcess.Memory?)
         var (counter, systemCalls): (BenchSyscalls?, Int?)

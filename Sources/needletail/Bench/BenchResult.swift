@@ -75,7 +75,8 @@ struct BenchResult: Sendable {
         ]
         let costs: Members = [
             ("server_cpu_s_per_m", rounded(serverSecondsPerMillion, 10_000)), ("server_cpu_s_per_gb", rounded(serverSecondsPerGigabyte, 10_000)),
-            ("server_system_calls_per_message", rounded(systemCallsPerMessage, 1_000_000)), ("server_resident_bytes", integer(serverMemory?.resident)), ("server_anonymous_bytes", integer(serverMemory?.anonymous)),
+            ("server_system_calls_per_message", rounded(systemCallsPerMessage, 1_000_000)), ("server_resident_bytes", integer(serverMemory?.resident)),
+            ("server_anonymous_bytes", integer(serverMemory?.anonymous)),
         ]
         return counts + times + costs
     }

@@ -51,6 +51,7 @@ extension Command {
                 .value("transport", "KIND", .choice(["tcp", "unix", "shm"]), "How to reach the broker; shm: shared memory.", fallback: "tcp"),
                 .value("spin", "DURATION", .duration, "How long the generator, and its own broker, look for more before they sleep.", fallback: "0 s"),
                 .flag("together", "One thread publishes and reads in turn, and never sleeps."),
+                .value("warm", "SIZE", .size, "Fill and free so much page cache before, for a broker of its own.", fallback: "0 B"),
                 .flag("syscalls", "Count the broker's system calls, by perf; where that may not trace, say so."),
                 .value("percentiles", "FILE", .file, "Write the distribution of the latencies there, as HdrHistogram does."),
                 .value("plot", "FILE", .file, "Draw it there, as an SVG."),
