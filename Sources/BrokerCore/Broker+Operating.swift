@@ -111,6 +111,8 @@ extension Broker {
         add("fetches_total", counters.fetches)
         add("fetches_parked_total", counters.fetchesParked)
         add("flushes_total", counters.flushes)
+        add("flushes_slow_total", counters.flushesSlow)
+        for work in LogWork.allCases { add("\(work.rawValue)_failures_total", counters.workFailed[work, default: 0]) }
         add("cursor_writes_total", counters.cursorWrites)
         add("set_aside_total", counters.setAside)
         add("group_rebalances_total", counters.rebalances)
@@ -156,6 +158,7 @@ extension Broker {
         add("group_offsets", UInt64(groups.offsetCount))
         add("group_bytes", UInt64(max(0, groups.bytes)))
         add("sessions", UInt64(sessions.keys.reduce(into: 0) { $0 += $1.shard == shard && !$1.isBroker ? 1 : 0 }))
+        add("logs_stalled", UInt64(partitions.values.reduce(into: 0) { $0 += $1.log?.isStalled == true ? 1 : 0 }))
         add("in_flight", inFlight)
         add("ready", waiting)
         add("log_bytes", bytes)

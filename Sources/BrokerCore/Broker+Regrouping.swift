@@ -26,6 +26,7 @@ extension Broker {
         var catalog = Log.Options()
         catalog.durability = .group
         catalog.segmentBytes = 4 << 20
+        catalog.flushTimeoutMilliseconds = options.log.flushTimeoutMilliseconds
         catalog.maxMessageBytes = 64 << 20
         var cursors = catalog
         cursors.durability = .interval

@@ -299,6 +299,7 @@ package final class Broker {
             if log.watermarks.flushed > before { counters.flushes &+= 1 }
             logMoved(partition)
         }
+        noteTroubles(partition, log)
         if log.takeLoaded() { loaded(partition) }
         if partition === compacting { noteCompaction(partition) }
         if log.needsTick { touch(partition) }
@@ -341,6 +342,7 @@ package final class Broker {
         partition.isTouched = false
         guard let log = partition.log, !partition.isDeleted else { return }
         log.endTick(now: now)
+        noteTroubles(partition, log)
         logMoved(partition)
         schedule(partition)
     }

@@ -1,3 +1,5 @@
+package import SegmentLog
+
 /// What the broker counts, in plain integers of its one thread. Each limit has a counter of its name.
 package struct BrokerCounters: Sendable, Equatable {
     package var messagesIn: UInt64 = 0
@@ -22,6 +24,10 @@ package struct BrokerCounters: Sendable, Equatable {
     package var fetches: UInt64 = 0
     package var fetchesParked: UInt64 = 0
     package var flushes: UInt64 = 0
+    /// Those that publishers waited for for more than a second.
+    package var flushesSlow: UInt64 = 0
+    /// Work in the background that failed, and that the logs do without.
+    package var workFailed: [LogWork: UInt64] = [:]
     package var logsFailed: UInt64 = 0
     package var diskLow: UInt64 = 0
     package var descriptorsLow: UInt64 = 0

@@ -15,6 +15,11 @@ package enum Notice: Equatable, Sendable {
     case diskRoomAgain(free: Int)
     /// A log could not be compacted; it is tried again later, and grows meanwhile.
     case compactionFailed(log: String, reason: String)
+    /// Publishers wait for a flush that does not end; it has ended, and whether the log had been given up by then.
+    case flushSlow(log: String, nanoseconds: UInt64)
+    case flushEnded(log: String, nanoseconds: UInt64, isTooLate: Bool)
+    /// A log does without what could not be done in the background.
+    case workFailed(log: String, LogWork, reason: String)
 }
 
 extension Broker {
@@ -29,6 +34,22 @@ extension Broker {
     func shownName(_ partition: Partition) -> String {
         guard let topic = topics[partition.id.topic] else { return partition.directory }
         return "\(topic.name)/\(partition.id.index) in \(partition.directory)"
+    }
+
+    /// Counts what the disk did to a log, and passes it on.
+    func noteTroubles(_ partition: Partition, _ log: Log) {
+        for trouble in log.takeTroubles() {
+            switch trouble {
+            case .flushSlow(let nanoseconds):
+                counters.flushesSlow &+= 1
+                notices.append(.flushSlow(log: shownName(partition), nanoseconds: nanoseconds))
+            case .flushEnded(let nanoseconds, let isTooLate):
+                notices.append(.flushEnded(log: shownName(partition), nanoseconds: nanoseconds, isTooLate: isTooLate))
+            case .workFailed(let work, let error):
+                counters.workFailed[work, default: 0] &+= 1
+                notices.append(.workFailed(log: shownName(partition), work, reason: error.description))
+            }
+        }
     }
 
     func noteRecovery(_ partition: Partition, _ log: Log) {

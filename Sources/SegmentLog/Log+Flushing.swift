@@ -18,6 +18,8 @@ struct FlushState {
     var lastNanoseconds: UInt64 = 0
     /// What a flush has covered lately, in bytes: a moving average over some eight of them.
     var typicalBytes = 0
+    /// While publishers wait for a flush, or for the log to become ready.
+    var patience: Patience?
 
     struct Outstanding {
         var target: LogPlace
@@ -94,6 +96,7 @@ extension Log {
     @discardableResult
     package func endTick(now: Now) -> Bool {
         guard fault == nil, !isClosed else { return false }
+        if lookAfterFlush(now: now) { return true }
         if background.readying != nil {
             // What joins a batch has come in one tick.
             closeOpenBatch()
@@ -119,10 +122,12 @@ extension Log {
     /// Asks for a flush that covers `offset` although the topic's own durability would not.
     package func requestFlush(through offset: Offset) { flushing.wanted = max(flushing.wanted, min(offset, watermarks.end)) }
 
-    /// When `endTick` wants to be called although nothing was appended (interval flush, checkpoint); far future when never.
+    /// When `endTick` wants to be called although nothing was appended (interval flush, checkpoint, a flush that takes long); far future when
+    /// never.
     package var nextDeadline: Instant {
-        if storage.isVolatile || fault != nil || isClosed || background.readying != nil { return .distantFuture }
-        var deadline = Instant.distantFuture
+        if storage.isVolatile || fault != nil || isClosed { return .distantFuture }
+        var deadline = flushing.patience?.next ?? .distantFuture
+        if background.readying != nil { return deadline }
         if options.durability == .interval, written > watermarks.flushed, flushing.outstanding == nil { deadline = intervalDeadline }
         if background.isCheckpointDirty, !background.isCheckpointing { deadline = min(deadline, checkpointDeadline) }
         return deadline
@@ -192,6 +197,7 @@ extension Log {
         }
         flushing.outstanding = FlushState.Outstanding(target: target, covered: covered, start: now.instant)
         flushing.lastStart = now.instant
+        flushing.patience = Patience(from: now.instant)
         let directories = flushing.isDirectoryDirty && !Mutant.isActive("flushesNoNames") ? [directory] : []
         flushing.isDirectoryDirty = false
         start(.flush(files: files, directories: directories), .flush)
@@ -202,12 +208,14 @@ extension Log {
         guard let done = flushing.outstanding else { return false }
         flushing.outstanding = nil
         flushing.lastNanoseconds = now.instant.nanoseconds(since: done.start)
+        endPatience(now: now.instant)
         if case .failed(let error) = result {
             if Mutant.isActive("triesFailedFlushAgain") { return false }
             fail(error)
             return true
         }
-        guard fault == nil else { return false }
+        // Given up before, it says nothing any more.
+        guard fault == nil || Mutant.isActive("believesLateFlushes") else { return false }
         var bytes = 0
         for (segment, end) in done.covered {
             bytes &+= max(0, end &- segment.durable)
@@ -233,12 +241,13 @@ extension Log {
             let failed = sealCompleted(result)
             sealNext()
             return failed
-        case .ready: return readyCompleted(result)
+        case .ready: return readyCompleted(result, now: now.instant)
         case .load: loadCompleted(ticket, now: now)
         case .checkpoint: return checkpointCompleted(result, now: now)
         case .compact: return compactionStepCompleted(result, now: now)
         case .compactNames: return compactionNamesCompleted(result, now: now)
-        case .index, .remove: break
+        case .index: if case .failed(let error) = result { troubles.append(.workFailed(.index, error)) }
+        case .remove: if case .failed(let error) = result { troubles.append(.workFailed(.removal, error)) }
         }
         return false
     }

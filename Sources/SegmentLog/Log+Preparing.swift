@@ -59,30 +59,37 @@ extension Log {
             readying.segment = path(segment.base, .log)
             segments.append(segment)
         }
+        flushing.patience = Patience(from: lastInstant)
         background.readying = start(.ready(readying), .ready)
     }
 
     /// The log may be written, or has failed.
-    func readyCompleted(_ result: StorageResult) -> Bool {
+    func readyCompleted(_ result: StorageResult, now: Instant) -> Bool {
         guard background.readying != nil else { return false }
         background.readying = nil
+        endPatience(now: now)
         switch result {
         case .failed(let error): fail(error)
         case .prepared(let file): active?.file = file
         case .done, .compacted: break
         }
         if fault == nil {
-            for name in toPrepare?.remains ?? [] { try? removeIfThere(name) }
+            for name in toPrepare?.remains ?? [] {
+                do throws(StorageError) { try removeIfThere(name) } catch { troubles.append(.workFailed(.removal, error)) }
+            }
             toPrepare = nil
         }
         return true
     }
 
+    /// Waits for a second at most, and not at all for a disk that others have waited for so long: then nothing more is taken until it is ready.
     func waitUntilReady() throws(LogError) {
         guard let ticket = background.readying else { return }
-        let result = storage.wait(for: ticket)
+        guard !isStalled, let result = storage.wait(for: ticket, atMost: Patience.interval) else {
+            throw .storage(StorageError(operation: "open", path: directory, code: 110, reason: "the disk is slow, and too much waits for it"))
+        }
         background.count -= 1
-        _ = readyCompleted(result)
+        _ = readyCompleted(result, now: lastInstant)
         if let fault { throw .storage(fault) }
         try writeStaged(then: nil)
     }

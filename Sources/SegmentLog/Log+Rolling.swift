@@ -123,7 +123,11 @@ extension Log {
         guard let preparing = background.preparing else { return }
         background.preparing = nil
         // A spare that could not be made (a full disk, say) is no fault of the log: it creates its next segment inline.
-        if case .prepared(let file) = result { background.spare = (preparing.path, preparing.size, file) }
+        switch result {
+        case .prepared(let file): background.spare = (preparing.path, preparing.size, file)
+        case .failed(let error): troubles.append(.workFailed(.preparation, error))
+        case .done, .compacted: break
+        }
     }
 
     /// Seals the oldest segment that is full and durable.

@@ -19,6 +19,8 @@ package final class Log {
         package var retentionMilliseconds: Int64 = -1
         package var retentionBytes: Int64 = -1
         package var flushIntervalMilliseconds: Int64 = 1_000
+        /// A log whose flush has not ended by then takes nothing more.
+        package var flushTimeoutMilliseconds: Int64 = 30_000
         package var maxMessageBytes = 1 << 20
         package var indexIntervalBytes = 4_096
         /// Whether the records of a batch are counted before it is stored. Tests store what older versions took.
@@ -67,6 +69,8 @@ package final class Log {
     var flushing = FlushState()
     var background = BackgroundWork()
     var compaction = CompactionState()
+    /// What its user has not been told yet.
+    var troubles: [LogTrouble] = []
     /// nil once the log may be written: what the first append has to do before.
     var toPrepare: Preparation?
     /// It takes nothing more; what it holds open goes once nothing is under way.

@@ -9,6 +9,8 @@ extension Log.Options {
             options.duration(
                 "flush_interval", default: .milliseconds(flushIntervalMilliseconds), in: .milliseconds(1) ... .seconds(3_600)
             ).milliseconds
+        flushTimeoutMilliseconds =
+            options.duration("flush_timeout", default: .milliseconds(flushTimeoutMilliseconds), in: .seconds(2) ... .seconds(3_600)).milliseconds
         segmentBytes = options.size("segment_size", default: ByteCount(bytes: segmentBytes), in: .mebibytes(1)...(.gibibytes(2))).bytes
         segmentMilliseconds =
             options.duration("segment_time", default: .milliseconds(segmentMilliseconds), in: .seconds(60) ... .seconds(3_650 * 86_400)).milliseconds

@@ -47,8 +47,8 @@ package protocol LogStorage: AnyObject {
     func start(_ operation: StorageOperation, ticket: StorageTicket)
     /// Whether a log's directory is made ready by ticket (`StorageOperation.ready`), else by plain calls that wait.
     var readiesInBackground: Bool { get }
-    /// Waits for one operation, other than a flush, and answers its result, which is then not handed out again.
-    func wait(for ticket: StorageTicket) -> StorageResult
+    /// Waits for one operation, other than a flush, and answers its result, which is then not handed out again; nil where it takes longer.
+    func wait(for ticket: StorageTicket, atMost nanoseconds: UInt64) -> StorageResult?
 }
 
 extension LogStorage {
@@ -59,7 +59,7 @@ extension LogStorage {
 extension LogStorage {
     package var isVolatile: Bool { false }
     package var readiesInBackground: Bool { false }
-    package func wait(for ticket: StorageTicket) -> StorageResult {
+    package func wait(for ticket: StorageTicket, atMost nanoseconds: UInt64) -> StorageResult? {
         preconditionFailure("a storage that readies logs in the background can wait for it")
     }
 

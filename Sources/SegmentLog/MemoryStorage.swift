@@ -15,6 +15,8 @@ package final class MemoryStorage: LogStorage {
     package let isVolatile: Bool
     /// For tests of what happens meanwhile.
     package var readiesInBackground = false
+    /// For tests: whoever waits does so in vain.
+    package var isStalled = false
     /// For tests: what mappings say of their pages.
     package var pages: (any MemoryPages)?
     private var directories: [String: [String: File]] = [:]
@@ -27,7 +29,8 @@ package final class MemoryStorage: LogStorage {
     /// The oldest completion that was not taken yet.
     package func nextCompletion() -> (StorageTicket, StorageResult)? { completions.isEmpty ? nil : completions.removeFirst() }
 
-    package func wait(for ticket: StorageTicket) -> StorageResult {
+    package func wait(for ticket: StorageTicket, atMost nanoseconds: UInt64) -> StorageResult? {
+        if isStalled { return nil }
         guard let index = completions.firstIndex(where: { $0.0 == ticket }) else { preconditionFailure("nothing that was started") }
         return completions.remove(at: index).1
     }

@@ -179,7 +179,7 @@ package final class LinuxStorage: LogStorage {
 
     package var readiesInBackground: Bool { true }
 
-    package func wait(for ticket: StorageTicket) -> StorageResult { completed.wait(for: ticket) }
+    package func wait(for ticket: StorageTicket, atMost nanoseconds: UInt64) -> StorageResult? { completed.wait(for: ticket, atMost: nanoseconds) }
 
     package func start(_ operation: StorageOperation, ticket: StorageTicket) {
         // Logs are at work: whatever was recovered has been.
@@ -217,12 +217,14 @@ final class CompletedOperations: Sendable {
     }
 
     /// For what should not happen often: looks every now and then.
-    func wait(for ticket: StorageTicket) -> StorageResult {
+    func wait(for ticket: StorageTicket, atMost nanoseconds: UInt64) -> StorageResult? {
+        let start = Clock.monotonic
         while true {
             let found = list.withLock { list in
                 list.firstIndex { $0.ticket == ticket }.map { list.remove(at: $0).result }
             }
             if let found { return found }
+            if Clock.monotonic &- start > nanoseconds { return nil }
             Clock.sleep(nanoseconds: 100_000)
         }
     }

@@ -21,6 +21,20 @@ extension Shard {
         case .compactionFailed(let name, let reason):
             log.warn(
                 "compaction_failed", [("log", .text(name)), ("reason", .text(reason)), ("meaning", "it is tried again in a minute; the log grows meanwhile")])
+        case .flushSlow(let name, let nanoseconds):
+            log.warn(
+                "flush_slow", [("log", .text(name)), ("milliseconds", .init(nanoseconds / 1_000_000)), ("meaning", "the disk is slow; publishers of it wait")])
+        case .flushEnded(let name, let nanoseconds, let isTooLate):
+            let meaning: LogLine.Value = isTooLate ? "too late: the log was given up, and takes no more writes until the next start" : "it goes on"
+            log.warn("flush_ended", [("log", .text(name)), ("milliseconds", .init(nanoseconds / 1_000_000)), ("meaning", meaning)])
+        case .workFailed(let name, let work, let reason):
+            let (event, meaning): (StaticString, LogLine.Value) =
+                switch work {
+                case .removal: ("removal_failed", "files that are no part of it any more take room, until the next start at the latest")
+                case .index: ("index_failed", "the index is made anew when the log is opened again")
+                case .preparation: ("preparation_failed", "its next segment is made when it is needed, or prepared by the next try")
+                }
+            log.warn(event, [("log", .text(name)), ("reason", .text(reason)), ("meaning", meaning)])
         case .diskRoomAgain(let free): log.info("disk_room_again", [("free_bytes", .init(free))])
         }
     }

@@ -115,8 +115,8 @@ private final class DiskShare: LogStorage {
         disk.start(operation, ticket: StorageTicket(rawValue: ticket.rawValue | UInt64(shard) << DiskShare.shift))
     }
 
-    func wait(for ticket: StorageTicket) -> StorageResult {
-        disk.wait(for: StorageTicket(rawValue: ticket.rawValue | UInt64(shard) << DiskShare.shift))
+    func wait(for ticket: StorageTicket, atMost nanoseconds: UInt64) -> StorageResult? {
+        disk.wait(for: StorageTicket(rawValue: ticket.rawValue | UInt64(shard) << DiskShare.shift), atMost: nanoseconds)
     }
 
     var isVolatile: Bool { disk.isVolatile }

@@ -24,7 +24,7 @@ package struct DiskFaults: Sendable {
 
     /// Ordinary latency is up to `latency` nanoseconds.
     package var latency = 200_000
-    /// Flushes that take up to 30 s, and ones that never end.
+    /// Flushes that take up to 25 s, and ones that never end.
     package var slow = 0.0
     package var stuck = 0.0
 

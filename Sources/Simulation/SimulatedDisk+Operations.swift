@@ -29,6 +29,8 @@ struct DiskOperation {
     var answersHandle = false
     var outcome: CompactionOutcome?
     var isStuck = false
+    /// What slowness may still take of it: all of it stays below what a broker waits for.
+    var slowLeft = 25_000_000_000
     /// Nobody is told of its end.
     var isSilent = false
     var result: StorageResult?
@@ -63,9 +65,10 @@ extension SimulatedDisk {
         return ended
     }
 
-    package func wait(for ticket: StorageTicket) -> StorageResult {
+    package func wait(for ticket: StorageTicket, atMost nanoseconds: UInt64) -> StorageResult? {
         while !isDown, let index = operations.firstIndex(where: { $0.ticket == ticket && !$0.isSilent }) {
             if let result = operations[index].result {
+                if operations[index].isStuck { return nil }
                 operations.remove(at: index)
                 trace.note("waited", Int(truncatingIfNeeded: ticket.rawValue))
                 return result
@@ -139,7 +142,7 @@ extension SimulatedDisk {
         if started.isStuck { trace.fault("stuck", "ticket \(ticket.rawValue)") }
         // A flush may take its picture at once, or as late as it ends.
         let index = operations.count - 1
-        if draw({ $0.chance(0.3) }) { runStep(index) } else { operations[index].due = later() }
+        if draw({ $0.chance(0.3) }) { runStep(index) } else { operations[index].due = later(&operations[index].slowLeft) }
     }
 
     private func nextIndex(until instant: Instant) -> Int? {
@@ -151,10 +154,12 @@ extension SimulatedDisk {
         return best
     }
 
-    private func later() -> Instant {
-        let isSlow = draw { $0.chance(faults.slow) }
-        let limit = isSlow ? 30_000_000_000 : faults.latency
-        return now.advanced(byNanoseconds: UInt64(draw { 1 + $0.below(limit) }))
+    private func later(_ slowLeft: inout Int) -> Instant {
+        let isSlow = draw { $0.chance(faults.slow) } && slowLeft > 0
+        let limit = isSlow ? slowLeft : faults.latency
+        let taken = draw { 1 + $0.below(limit) }
+        if isSlow { slowLeft -= taken }
+        return now.advanced(byNanoseconds: UInt64(taken))
     }
 
     private func runStep(_ index: Int) {
@@ -177,7 +182,7 @@ extension SimulatedDisk {
             }
             operation.result = operation.outcome.map { .compacted($0) } ?? operation.created.map { .prepared($0) } ?? .done
         }
-        operation.due = operation.isStuck && operation.result != nil ? .distantFuture : later()
+        operation.due = operation.isStuck && operation.result != nil ? .distantFuture : later(&operation.slowLeft)
         operations[index] = operation
     }
 

@@ -11,6 +11,7 @@ to have it too); what was acknowledged is there.
 import os
 import pathlib
 import pprint
+import re
 import shutil
 import sys
 import tempfile
@@ -210,21 +211,28 @@ def try_slow(base, home, kind, what, least, most):
     shutil.rmtree(home)
 
 
-def try_stalled(base, home, kind, seconds):
-    """While a flush takes long, nothing is acknowledged by it, and who needs no disk is served."""
+def try_stalled(base, home, kind, seconds, timeout=30):
+    """While a flush takes long, nothing is acknowledged by it, and who needs no disk is served. One that takes longer than `flush_timeout` is
+    given up: whoever waits is refused then, the log takes nothing more, also when the flush has ended at last, and the others go on."""
+    is_given_up = seconds > timeout
     told, home = base.told.copy(), home / f"case-{os.getpid()}"
     with RecordedDisk(home, kind, base.image) as disk:
         target = target_of(disk.path / "data", "io_uring")
         try:
+            config = target.home / "config.yaml"
+            config.write_text(config.read_text().replace("topics:\n", f"topics:\n  flush_timeout: {timeout} s\n", 1))
             target.start()
             script = base.script(target, told)
             assert script.run(8) == 8
+            wait_for_rest(disk)
             disk.tell(f"stall flush 1 {int(seconds * 1e6)}")
-            answered = []
+            answered, took = [], []
 
             def publish():
-                script.publish("g", 1)
-                answered.append("publish")
+                began = time.monotonic()
+                is_refused = not script.publish("g", 1)
+                answered.append("refusal" if is_refused else "publish")
+                took.append(time.monotonic() - began)
 
             flushes = disk.counts()["flushes"]
             publisher = threading.Thread(target=publish)
@@ -235,7 +243,14 @@ def try_stalled(base, home, kind, seconds):
                 answered.append("ping")
                 answered.append("list" if other.topics(native.LIST_TOPICS) else "nothing")
             publisher.join(seconds + 60)
-            assert answered == ["ping", "list", "publish"], f"answered in the order {answered}"
+            assert answered == ["ping", "list", "refusal" if is_given_up else "publish"], f"answered in the order {answered}"
+            assert is_given_up or took[0] > seconds - 0.5, f"acknowledged after {took[0]:.1f} s by a flush that takes {seconds} s"
+            assert not is_given_up or took[0] < seconds - 0.5, f"refused after {took[0]:.1f} s, when the flush had ended"
+            wait_until(lambda: re.search(r"event=flush_ended .*g/0", target.log()), seconds + 60, "the end of the flush in the log")
+            figures = {each["name"]: each["value"] for each in figures_of(target)}
+            assert re.search(r"event=flush_slow .*g/0", target.log()) and figures["needletail_flushes_slow_total"] >= 1, "nobody was told of it"
+            assert figures["needletail_logs_stalled"] == 0 and (figures["needletail_logs_failed_total"] > 0) == is_given_up, figures
+            assert script.publish("g", 1) != is_given_up and script.publish("b", 1), f"after it: {script.refusals}"
             script.close()
             target.kill()
             target.start()
@@ -245,6 +260,13 @@ def try_stalled(base, home, kind, seconds):
         finally:
             target.remove()
     shutil.rmtree(home)
+
+
+def wait_for_rest(disk):
+    """Until checkpoints are written, so that the next flush is a publish's."""
+    before = None
+    while before != (before := disk.counts()["flushes"]):
+        time.sleep(2)
 
 
 def try_full(base, home, kind, kibibytes):
@@ -324,8 +346,8 @@ def others_of(base, home, kind):
     for what in ("read", "write", "flush"):
         for least, most in times:
             yield f"{kind}: {what}s take {most // 1000} ms", lambda what=what, least=least, most=most: try_slow(base, home, kind, what, least, most)
-    for seconds in (1,) if CHOSEN != "all" else (1, 10, 45):
-        yield f"{kind}: a flush takes {seconds} s", lambda seconds=seconds: try_stalled(base, home, kind, seconds)
+    for seconds, timeout in ((1.5, 30), (5, 2)) if CHOSEN != "all" else ((1.5, 30), (5, 2), (10, 30), (45, 30)):
+        yield f"{kind}: a flush takes {seconds} s", lambda seconds=seconds, timeout=timeout: try_stalled(base, home, kind, seconds, timeout)
     for kibibytes in (0, 64) if CHOSEN != "all" else (0, 4, 16, 64, 256, 1024):
         yield f"{kind}: {kibibytes} KiB left", lambda kibibytes=kibibytes: try_full(base, home, kind, kibibytes)
 

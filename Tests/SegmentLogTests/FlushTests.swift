@@ -236,6 +236,110 @@ import Testing
         #expect(held.disk.openCount == 0)
     }
 
+    /// Lets the broker look after its log until `milliseconds` have passed, as its timer would.
+    private func wait(_ bench: Bench, milliseconds: Int64) {
+        let end = bench.now.instant.advanced(byNanoseconds: UInt64(milliseconds) * 1_000_000)
+        while bench.now.instant < end {
+            let next = min(max(bench.log.nextDeadline, bench.now.instant), end)
+            bench.pass(milliseconds: max(1, Int64(next.nanoseconds(since: bench.now.instant) / 1_000_000)))
+            bench.log.endTick(now: bench.now)
+        }
+    }
+
+    private func told(_ log: Log) -> [String] {
+        log.takeTroubles().map { trouble in
+            switch trouble {
+            case .flushSlow: "slow"
+            case .flushEnded(_, let isTooLate): isTooLate ? "too late" : "ended"
+            case .workFailed(let work, _): work.rawValue
+            }
+        }
+    }
+
+    @Test func aSlowFlushIsToldOfOnceAndItsEnd() throws {
+        let (bench, held) = try bench(small(.group))
+        try bench.append("a")
+        bench.log.endTick(now: bench.now)
+        wait(bench, milliseconds: 900)
+        #expect(told(bench.log).isEmpty && !bench.log.isStalled)
+        wait(bench, milliseconds: 20_000)
+        #expect(told(bench.log) == ["slow"] && bench.log.isStalled)
+        settle(bench, held)
+        #expect(told(bench.log) == ["ended"] && !bench.log.isStalled)
+        #expect(bench.log.fault == nil && bench.log.watermarks.flushed == Offset(1))
+        // Each has its own patience.
+        for text in ["b", "c", "d"] {
+            try bench.append(text)
+            bench.log.endTick(now: bench.now)
+            wait(bench, milliseconds: 15_000)
+            settle(bench, held)
+        }
+        #expect(bench.log.fault == nil && bench.log.watermarks.flushed == Offset(4))
+    }
+
+    @Test(arguments: [Durability.none, .interval, .group, .each]) func aFlushThatDoesNotComeBackEndsTheLog(_ durability: Durability) throws {
+        let (bench, held) = try bench(small(durability))
+        try bench.append("a")
+        bench.log.requestFlush(through: bench.log.watermarks.end)
+        settle(bench, held)
+        try bench.append("b")
+        bench.log.requestFlush(through: bench.log.watermarks.end)
+        bench.log.endTick(now: bench.now)
+        #expect(!bench.log.isQuiet)
+        wait(bench, milliseconds: 29_500)
+        #expect(bench.log.fault == nil)
+        wait(bench, milliseconds: 1_500)
+        #expect(bench.log.fault?.code == 110 && told(bench.log) == ["slow"] && bench.log.isStalled)
+        #expect(throws: LogError.self) { try bench.append("c") }
+        // It comes back after all: nothing is made of it.
+        complete(bench, held)
+        #expect(told(bench.log) == ["too late"] && !bench.log.isStalled)
+        #expect(bench.log.watermarks.flushed == Offset(1))
+        #expect(throws: LogError.self) { try bench.append("d") }
+        #expect(throws: LogError.self) { try bench.log.close(now: bench.now) }
+        #expect(held.disk.openCount == 0)
+        // What it had made durable is there at the next start, and so is what it had not said yet.
+        try bench.reopen()
+        #expect(try bench.texts().map(\.1) == ["a", "b"])
+    }
+
+    /// A stopped process, or a machine that was suspended, has not waited for its disk.
+    @Test func timeInWhichNobodyLookedDoesNotCount() throws {
+        let (bench, held) = try bench(small(.group))
+        try bench.append("a")
+        bench.log.endTick(now: bench.now)
+        for _ in 0..<3 {
+            bench.pass(milliseconds: 60_000)
+            bench.log.endTick(now: bench.now)
+        }
+        #expect(bench.log.fault == nil)
+        settle(bench, held)
+        #expect(bench.log.watermarks.flushed == Offset(1))
+    }
+
+    @Test func failedWorkInTheBackgroundIsTold() throws {
+        var seen: Set<String> = []
+        var (failing, isOver) = (0, false)
+        while !isOver {
+            let (bench, held) = try bench(small(.group))
+            held.failing = failing
+            for index in 0..<24 {
+                do { try bench.append("message \(index) " + String(repeating: "x", count: 200)) } catch { break }
+                settle(bench, held)
+                if index % 10 == 0 { bench.pass(milliseconds: 1_500) }
+                if index == 15 { bench.log.applyRetention(floor: Offset(9), now: bench.now) }
+            }
+            let told = told(bench.log)
+            #expect(told.count <= 1, "operation \(failing): \(told)")
+            #expect(told.isEmpty || bench.log.fault == nil, "operation \(failing): \(told) of a log that has failed")
+            seen.formUnion(told)
+            // None was left that could fail.
+            isOver = held.operations <= failing
+            failing += 1
+        }
+        #expect(seen == Set(LogWork.allCases.map(\.rawValue)))
+    }
+
     @Test(arguments: [true, false]) func closingUnderAFlushWaitsForItsOutcome(_ fails: Bool) throws {
         let (bench, held) = try bench(small(.group))
         held.failsFlushes = fails

@@ -40,6 +40,27 @@ import Testing
         #expect(bench.log.watermarks.end == Offset(4_003))
     }
 
+    /// Publishers wait for what readies a log as they do for a flush.
+    @Test func aLogThatDoesNotBecomeReadyIsGivenUp() throws {
+        let bench = try bench()
+        bench.disk.isStalled = true
+        try bench.append("a")
+        let large = batch(zeros: 1_000_000)
+        for _ in 0..<30 { try bench.append(batch: large) }
+        // Nobody waits for the disk for ever: what is too much is refused, and the log goes on.
+        #expect(throws: LogError.self) { for _ in 0..<9 { try bench.append(batch: large) } }
+        #expect(bench.log.fault == nil)
+        for _ in 0..<32 {
+            #expect(bench.log.nextDeadline < .distantFuture || bench.log.fault != nil)
+            bench.pass(milliseconds: 1_000)
+            bench.log.endTick(now: bench.now)
+        }
+        #expect(bench.log.fault?.code == 110)
+        try complete(bench)
+        bench.settle()
+        #expect(bench.log.watermarks.end == .zero && bench.log.written == .zero)
+    }
+
     @Test func aKillBeforeTheLogIsReadyLeavesAnEmptyLog() throws {
         let bench = try bench(.none)
         try bench.append("a")

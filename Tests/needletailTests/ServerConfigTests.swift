@@ -94,7 +94,7 @@ import Wire
 
     @Test func everyOptionOfALogHasAKey() throws {
         let text = """
-            topics: {durability: each, flush_interval: 7 ms, segment_size: 7 MiB, segment_time: 8 days,
+            topics: {durability: each, flush_interval: 7 ms, flush_timeout: 7 s, segment_size: 7 MiB, segment_time: 8 days,
               retention_time: 8 h, retention_size: 9 GiB, max_message_size: 7 KiB, index_interval: 8 KiB}
             """
         let changed = Mirror(reflecting: try config(text).topics).children
