@@ -16,8 +16,8 @@ package import Wire
 /// before, and the effects for their sessions after it.
 package final class Shard: DriverHandler {
     package struct Options: Sendable {
-        /// How long to look for work before sleeping, after there was some.
-        package var spinNanoseconds: UInt64 = 0
+        /// What to do without work.
+        package var waiting = WaitPolicy()
         package var limits = Limits()
         package var server = ServerIdentity()
         package init() {}
@@ -52,7 +52,7 @@ package final class Shard: DriverHandler {
     package internal(set) var counters = ShardCounters()
     package let stages: StageTimes
     private let histograms: [ShardHistograms]
-    private var lastWork = Instant(rawValue: 0)
+    private var waiting: WaitPolicy
     var wasBusy = false
     var sweep = Sweep()
     var state = State.running
@@ -87,6 +87,7 @@ package final class Shard: DriverHandler {
         options: Options, driver: any Driver, place: ShardPlace, protocols: [any WireProtocol], commands: CommandQueue, log: LogWriter
     ) {
         self.options = options
+        waiting = options.waiting
         self.driver = driver
         broker = place.broker
         stages = StageTimes(place.histograms)
@@ -133,10 +134,11 @@ package final class Shard: DriverHandler {
         passOnEffects(now)
         if sweep.isDue(now.instant) { sweepSome(now) }
         sendAll(now.instant)
-        if isTimed { stages.delivered(at: driver.readClock()) }
         if wasBusy {
+            let end = isTimed || waiting.mode == .adaptive ? driver.readClock() : now.instant
+            if isTimed { stages.delivered(at: end) }
             counters.ticks += 1
-            lastWork = now.instant
+            waiting.worked(from: now.instant, until: end)
             wasBusy = false
         }
         if case .draining(let until) = state { drainFurther(now, until: until) }
@@ -156,7 +158,7 @@ package final class Shard: DriverHandler {
     private func deadline() -> Instant {
         let now = driver.now.instant
         if owesTick { return now }
-        if options.spinNanoseconds > 0, now.nanoseconds(since: lastWork) < options.spinNanoseconds { return now }
+        if isRunning, waiting.looksAgain(at: now) { return now }
         var next = connections.count > 0 || sweep.isWaiting ? sweep.next : .distantFuture
         // Sessions may have asked for something after the tick's effects were taken.
         next = broker.hasWork ? now : min(next, broker.own.nextDeadline)
@@ -444,6 +446,7 @@ package final class Shard: DriverHandler {
             case .stop(let within): stop(within: within)
             case .adopt(let brokerOptions, let own):
                 options = own
+                waiting.adopt(own.waiting)
                 server = own.server.serving(on: number)
                 broker.own.adopt(brokerOptions, now: driver.now)
             }

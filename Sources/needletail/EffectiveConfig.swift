@@ -73,7 +73,7 @@ extension ServerConfig {
     }
 
     /// Sections and keys that a running broker takes over; in them what it does not.
-    static let live = (sections: ["topics", "queues", "limits", "log"], keys: ["disk_reserve", "spin"], except: ["limits.route_depth"])
+    static let live = (sections: ["topics", "queues", "limits", "log"], keys: ["disk_reserve", "spin", "wait"], except: ["limits.route_depth"])
 
     static func isLive(_ path: String) -> Bool {
         if live.except.contains(path) { return false }

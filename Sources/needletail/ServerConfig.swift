@@ -17,7 +17,9 @@ struct ServerConfig: Sendable {
     var shards: Int?
     var driver: DriverChoice
     var pinsShards: Bool
-    /// How long a shard looks for more work before it sleeps.
+    /// What a shard does that has nothing to do.
+    var wait: WaitPolicy.Mode
+    /// How long it looks for more work when `wait` is adaptive.
     var spin: Duration
     /// How long a shard that sleeps lets work gather.
     var minimumWait: Duration
@@ -59,7 +61,10 @@ struct ServerConfig: Sendable {
         shards = root.integer("shards", default: nil, in: 1...256, or: "auto")
         driver = root.choice("driver", default: .auto)
         pinsShards = root.flag("pin", default: false)
-        spin = root.duration("spin", default: .zero, in: .zero ... .milliseconds(100))
+        // Who says how long to spin, and not when, means that it may.
+        let asksToSpin = root.has("spin")
+        spin = root.duration("spin", default: .microseconds(50), in: .zero ... .milliseconds(100))
+        wait = root.choice("wait", default: asksToSpin && spin > .zero ? .adaptive : .sleep)
         minimumWait = root.duration("min_wait", default: .zero, in: .zero ... .milliseconds(10))
         topics = ServerConfig.read(Log.Options.init, root.section("topics"), Log.Options(), &faults)
         let queues = root.section("queues")
@@ -77,6 +82,12 @@ struct ServerConfig: Sendable {
         effective = ServerConfig.flatten(root)
         do { try root.finish() } catch { faults += error.faults }
         guard faults.isEmpty else { throw ConfigError(faults) }
+    }
+
+    /// What shards do without work on a machine with so many cores: where clients have none of their own, nothing is taken from them.
+    func waiting(cores: Int) -> WaitPolicy {
+        let isCrowded = wait == .adaptive && cores < shardCount(cores: cores) + 1
+        return WaitPolicy(isCrowded ? .sleep : wait, budgetNanoseconds: UInt64(clamping: spin.nanoseconds))
     }
 
     /// How many shards there are on a machine with so many cores: one on up to two, where clients need the other.

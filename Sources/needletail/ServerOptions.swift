@@ -1,5 +1,6 @@
 import ConfigFile
 import LinuxSystem
+import ShardRuntime
 
 /// The options by which a broker's configuration is given on the command line: `serve` and `config` take the same.
 enum ServerOptions {
@@ -20,7 +21,8 @@ enum ServerOptions {
         ),
         (.value("driver", "DRIVER", .choice(["auto", "io_uring", "epoll"]), "How to talk to the kernel."), "driver"),
         (.value("shards", "COUNT", .text, "How many threads share the work; auto: as there are cores."), "shards"),
-        (.value("spin", "DURATION", .duration, "How long a shard looks for more work before it sleeps."), "spin"),
+        (.value("wait", "MODE", .choice(WaitPolicy.Mode.allCases.map(\.rawValue)), "What a shard does that has nothing to do."), "wait"),
+        (.value("spin", "DURATION", .duration, "How long it looks for more work before it sleeps, when it waits adaptively."), "spin"),
         (.flag("pin", "Keep each shard on a core of its own."), "pin"),
         (.value("durability", "MODE", .choice(["none", "interval", "group", "each"]), "Of topics that do not say otherwise."), "topics.durability"),
         (.value("log-level", "LEVEL", .choice(["debug", "info", "warn", "error"]), "The least that is logged."), "log.level"),

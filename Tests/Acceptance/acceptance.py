@@ -2,7 +2,7 @@
 """Tries the real binary as a new user would: each function is one claim. Closes with `N passed, N failed, N skipped`.
 
 NEEDLETAIL_BINARY names the binary, NEEDLETAIL_DRIVER the driver (io_uring or epoll), NEEDLETAIL_SHARDS how many
-shards it runs (where a claim does not say), NEEDLETAIL_STREAM_BYTES how much is streamed.
+shards it runs and NEEDLETAIL_WAIT how they wait (where a claim does not say), NEEDLETAIL_STREAM_BYTES how much is streamed.
 Arguments, if any, select claims by part of their name.
 """
 import sys
@@ -23,10 +23,11 @@ import claims_overload
 import claims_protocol
 import claims_scale
 import claims_streaming
+import claims_waiting
 
 MODULES = (
     claims_operating, claims_disk, claims_damage, claims_hostile, claims_limits, claims_lane, claims_protocol, claims_orders, claims_streaming, claims_scale,
-    claims_overload, claims_churn, claims_drivers)
+    claims_overload, claims_churn, claims_drivers, claims_waiting)
 
 
 def claims(*modules):

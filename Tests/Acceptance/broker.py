@@ -15,6 +15,7 @@ import time
 BINARY = os.environ.get("NEEDLETAIL_BINARY") or str(pathlib.Path(__file__).resolve().parents[2] / ".build/release/needletail")
 DRIVER = os.environ.get("NEEDLETAIL_DRIVER", "io_uring")
 SHARDS = os.environ.get("NEEDLETAIL_SHARDS")
+WAIT = os.environ.get("NEEDLETAIL_WAIT")
 
 
 class Skipped(Exception):
@@ -44,7 +45,7 @@ class Broker:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("NEEDLETAIL_")}
         with open(self.errors, "ab") as errors:
             self.process = subprocess.Popen(
-                [BINARY, "serve", "--data", str(self.data), "--listen", f"native={self.server}", "--driver", self.driver, *self.shards(), *self.flags],
+                [BINARY, "serve", "--data", str(self.data), "--listen", f"native={self.server}", "--driver", self.driver, *self.shards(), *self.waits(), *self.flags],
                 stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=self.home, preexec_fn=self.before)
 
     def start(self, timeout=60):
@@ -58,6 +59,9 @@ class Broker:
 
     def shards(self):
         return ["--shards", SHARDS] if SHARDS and not any(str(flag).startswith("--shards") for flag in self.flags) else []
+
+    def waits(self):
+        return ["--wait", WAIT] if WAIT and "--wait" not in self.flags else []
 
     def kill(self):
         self.process.send_signal(signal.SIGKILL)
@@ -110,6 +114,14 @@ class Broker:
 
     def __exit__(self, *_):
         self.remove()
+
+
+def run_quietly(*words):
+    """What a command prints that has to succeed, without this process's settings."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("NEEDLETAIL_")}
+    result = subprocess.run(words, capture_output=True, text=True, timeout=120, env=environment)
+    assert result.returncode == 0, f"{words} ended with {result.returncode}: {result.stdout}{result.stderr}"
+    return result.stdout
 
 
 def free_port(count=1):

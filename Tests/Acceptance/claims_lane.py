@@ -85,7 +85,7 @@ class RawLane:
 
 
 def claim_the_c_library_publishes_and_reads_over_shared_memory():
-    with lane_broker("--spin", "50us") as broker:
+    with lane_broker("--wait", "spin") as broker:
         assert subprocess.run([library() / "cpp"]).returncode == 0
         notes = []
         for address, durability in ((f"shm:{broker.socket}", "0"), (f"shm:{broker.socket}", "2"), (f"unix:{broker.socket}", "0")):

@@ -13,9 +13,9 @@ import Wire
 @Suite(.serialized, .timeLimit(.minutes(2))) struct LaneConnectionTests {
     struct Setup: Sendable, CustomTestStringConvertible {
         var driver: DriverChoice
-        var spins: Bool
-        var testDescription: String { "\(driver.rawValue), \(spins ? "spinning" : "sleeping")" }
-        static let all = [DriverChoice.ioUring, .epoll].flatMap { driver in [Setup(driver: driver, spins: false), Setup(driver: driver, spins: true)] }
+        var wait: WaitPolicy.Mode
+        var testDescription: String { "\(driver.rawValue), \(wait.rawValue)" }
+        static let all = [DriverChoice.ioUring, .epoll].flatMap { driver in WaitPolicy.Mode.allCases.map { Setup(driver: driver, wait: $0) } }
     }
 
     final class Running {
@@ -29,7 +29,7 @@ import Wire
             try FileSystem.makeDirectory(directory)
             var options = ShardGroup.Options(directory: directory)
             options.driver = setup.driver
-            options.shard.spinNanoseconds = setup.spins ? 50_000 : 0
+            options.shard.waiting = WaitPolicy(setup.wait)
             options.shard.limits = limits
             options.listeners = [ShardGroup.Listener(address: .unix(path: path), wireProtocol: NativeProtocol())]
             let log = LogWriter(LogWriter.Options(), clock: { 0 }, sink: { line in Issue.record("logged: \(String(decoding: line, as: UTF8.self))") })
@@ -133,7 +133,7 @@ import Wire
     @Test func oneLaneMoreThanThereMayBeIsRefusedByName() async throws {
         var limits = Limits()
         limits.lanes = 1
-        let running = try Running(Setup(driver: .auto, spins: false), limits: limits)
+        let running = try Running(Setup(driver: .auto, wait: .sleep), limits: limits)
         let first = try await running.connect()
         await #expect {
             _ = try await running.connect()

@@ -50,7 +50,7 @@ import SegmentLog
             options.driver = setup.driver
             options.shards = setup.shards
             options.mailboxCapacity = setup.mailboxCapacity
-            options.shard.spinNanoseconds = setup.shards == 2 ? 20_000 : 0
+            options.shard.waiting = WaitPolicy(setup.shards == 2 ? .spin : setup.shards == 3 ? .adaptive : .sleep)
             options.listeners = [ShardGroup.Listener(address: .tcp(host: "127.0.0.1", port: 0), wireProtocol: NativeProtocol())]
             let log = LogWriter(LogWriter.Options(), clock: { 0 }, sink: { line in Issue.record("logged: \(String(decoding: line, as: UTF8.self))") })
             let group = try ShardGroup(options: options, log: log)

@@ -57,8 +57,7 @@ enum Bench {
             return address
         }
         // A fresh broker for each run: no run is measured with the files of another.
-        let spin = invocation.text("spin") ?? "0 s"
-        let broker = try named == nil ? BenchBroker(on: transport(invocation), ["--log-level", "error", "--spin", spin]) : nil
+        let broker = try named == nil ? BenchBroker(on: transport(invocation), in: place(invocation), words(invocation)) : nil
         defer { broker?.end() }
         let settings = settings(workload, durability, named ?? broker?.address ?? .native, invocation)
         progress("\(workload.rawValue): \(settings.size) B, broker at \(settings.server)", invocation)
@@ -101,6 +100,20 @@ enum Bench {
         return measured
     }
 
+    /// Where a broker of its own keeps its data.
+    private static func place(_ invocation: Invocation) -> String {
+        if let named = invocation.text("data") { return named }
+        let usual = invocation.environment["TMPDIR"] ?? ""
+        return usual.isEmpty ? "/tmp" : usual
+    }
+
+    /// How a broker of its own is started.
+    private static func words(_ invocation: Invocation) -> [String] {
+        var words = ["--log-level", "error"]
+        for option in ["wait", "spin"] { if let text = invocation.text(option) { words += ["--\(option)", text] } }
+        return words
+    }
+
     private static func zip(_ first: Double?, _ second: Double?) -> (Double, Double)? {
         if let first, let second { (first, second) } else { nil }
     }
@@ -120,6 +133,7 @@ enum Bench {
             window: invocation.integer("window") ?? (isLatency ? 10_000 : 16), durability: durability, producers: invocation.integer("producers") ?? 1,
             consumers: invocation.integer("consumers") ?? workload.defaultConsumers, topic: "bench-\(Clock.monotonic)")
         settings.transport = transport(invocation)
+        settings.wait = invocation.text("wait")
         settings.spinNanoseconds = invocation.duration("spin").map { UInt64(clamping: $0.nanoseconds) } ?? 0
         settings.isTogether = invocation.has("together")
         return settings

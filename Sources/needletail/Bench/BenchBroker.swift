@@ -1,17 +1,24 @@
 import Bytes
+import ConfigFile
 import LinuxSystem
 
-/// A broker of the same binary for one benchmark: on a free loopback port, with a data directory that goes with it.
+/// A broker of the same binary for one benchmark: on a free loopback port, with a data directory of its own that goes with it.
 final class BenchBroker: Sendable {
     let address: ServerAddress
     private let process: ChildProcess
     private let directory: String
 
-    /// - Parameter words: more words for `serve`.
-    init(on transport: BenchSettings.Transport, _ words: [String]) throws {
-        directory = "/tmp/needletail-bench-\(Clock.monotonic)"
+    /// - Parameters:
+    ///   - place: where its data directory is made.
+    ///   - words: more words for `serve`.
+    init(on transport: BenchSettings.Transport, in place: String, _ words: [String]) throws {
+        directory = place + "/needletail-bench-\(Clock.monotonic)"
         address = transport == .tcp ? .tcp(host: "127.0.0.1", port: try BenchBroker.freePort()) : .unix(path: directory + ".socket")
-        try FileSystem.makeDirectory(directory)
+        do {
+            try FileSystem.makeDirectory(directory)
+        } catch {
+            throw CommandFailure(.failure, "cannot make the data directory \(quoted(directory)): \(error)")
+        }
         do {
             process = try ChildProcess(["/proc/self/exe", "serve", "--data", directory, "--listen", "native=\(address)"] + words)
         } catch {

@@ -58,8 +58,8 @@ struct BenchResult: Sendable {
     private var load: Members {
         [
             ("workload", .text(settings.workload.rawValue)), ("transport", .text(settings.transport.rawValue)),
-            ("spin_us", integer(Int(settings.spinNanoseconds / 1_000))), ("size", integer(settings.size)), ("durability", .text(durability)),
-            ("rate", integer(settings.rate)), ("batch", integer(settings.batch)), ("window", integer(settings.window)),
+            ("wait", settings.wait.map { .text($0) } ?? .null), ("spin_us", integer(Int(settings.spinNanoseconds / 1_000))), ("size", integer(settings.size)),
+            ("durability", .text(durability)), ("rate", integer(settings.rate)), ("batch", integer(settings.batch)), ("window", integer(settings.window)),
             ("producers", integer(settings.producers)), ("consumers", integer(settings.consumers)),
         ]
     }

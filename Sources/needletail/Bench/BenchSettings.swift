@@ -53,7 +53,9 @@ struct BenchSettings: Sendable {
     var consumers: Int
     var topic: String
     var transport = Transport.tcp
-    /// How long the generator, and a broker of its own, look for more before they sleep.
+    /// What a broker of its own was told to do without work.
+    var wait: String?
+    /// How long the generator, and a broker of its own that is adaptive, look for more before they sleep.
     var spinNanoseconds: UInt64 = 0
     /// One thread publishes and reads in turn, so that a broker that spins has a core for itself on a machine of two.
     var isTogether = false

@@ -1,6 +1,7 @@
 import LinuxSystem
 import NativeCodec
 import Observability
+import ShardRuntime
 
 extension Command {
     static let benchIngest = bench(
@@ -49,7 +50,12 @@ extension Command {
                     "consumers", "COUNT", .integer((workload == .ingest || workload == .stream ? 0 : 1)...64), "Connections that read.",
                     fallback: String(workload.defaultConsumers)),
                 .value("transport", "KIND", .choice(["tcp", "unix", "shm"]), "How to reach the broker; shm: shared memory.", fallback: "tcp"),
-                .value("spin", "DURATION", .duration, "How long the generator, and its own broker, look for more before they sleep.", fallback: "0 s"),
+                .value("data", "DIR", .directory, "Where its own broker keeps its data while it runs.", fallback: "$TMPDIR, else /tmp"),
+                .value(
+                    "wait", "MODE", .choice(WaitPolicy.Mode.allCases.map(\.rawValue)), "What its own broker does that has nothing to do.", fallback: "sleep"),
+                .value(
+                    "spin", "DURATION", .duration, "How long the generator, and its own broker if that is adaptive, look for more before they sleep.",
+                    fallback: "0 s"),
                 .flag("together", "One thread publishes and reads in turn, and never sleeps."),
                 .value("warm", "SIZE", .size, "Fill and free so much page cache before, for a broker of its own.", fallback: "0 B"),
                 .flag("syscalls", "Count the broker's system calls, by perf; where that may not trace, say so."),

@@ -87,7 +87,7 @@ struct ServeCommand {
         options.broker.deliveryLimit = UInt16(clamping: config.queueDeliveryLimit)
         options.broker.segmentsBeforeAside = config.queueSetAsideAfter
         options.shard.limits = options.broker.limits
-        options.shard.spinNanoseconds = UInt64(clamping: config.spin.nanoseconds)
+        options.shard.waiting = config.waiting(cores: LinuxSystem.Thread.coreCount)
         options.driverOptions.minimumWaitMicroseconds = UInt32(clamping: config.minimumWait.nanoseconds / 1_000)
         options.listeners = config.listeners.map { ShardGroup.Listener(address: $0.address, wireProtocol: $0.wire) }
         return options
@@ -107,6 +107,7 @@ struct ServeCommand {
         if config.limits.connections > most {
             log.warn("few_descriptors", [("connections", .init(most)), ("configured", .init(config.limits.connections)), ("meaning", "raise ulimit -n")])
         }
+        warnOfCores()
         if config.listeners.contains(where: \.isRemote) {
             log.warn("anonymous_remote", [("meaning", "anybody who can reach this broker can read, write and delete everything in it")])
         }
@@ -125,6 +126,18 @@ struct ServeCommand {
 
     private func warnOfWeak(_ durability: Durability) {
         log.warn("weak_durability", [("durability", .text(durability.name)), ("meaning", "acknowledged messages may be lost when the machine fails")])
+    }
+
+    private func warnOfCores() {
+        let cores = LinuxSystem.Thread.coreCount
+        let shards = config.shardCount(cores: cores)
+        guard config.wait != .sleep, cores < shards + 1 else { return }
+        log.warn(
+            "few_cores",
+            [
+                ("cores", .init(cores)), ("shards", .init(shards)), ("wait", .text(config.wait.rawValue)),
+                ("meaning", config.wait == .spin ? "shards that never sleep leave no core to others" : "shards sleep: spinning would take the clients' core"),
+            ])
     }
 
     private func waitForTheEnd(of group: ShardGroup) -> ExitCode {
