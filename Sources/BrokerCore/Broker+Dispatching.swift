@@ -240,6 +240,7 @@ extension Broker {
         if consumer.unsettled >= consumer.unsettledLimit { counters.unsettledPerConsumer &+= 1 }
         counters.deliveries &+= UInt64(count)
         counters.bytesOut &+= UInt64(bytes)
+        if isTracing { traceDelivered(lane.partition, first, last) }
         if pending.isRedelivery { counters.redeliveries &+= UInt64(count) }
         effects.append(
             .deliver(

@@ -54,7 +54,10 @@ extension Broker {
         guard budget > 0 || whole else { return fetched }
         do throws(LogError) {
             let found = try log.read(from: part.from, maxBytes: max(1, budget), below: visible, cold: .comeBack(now.instant))
-            if let slice = found?.slice, whole || slice.range.count <= budget { fetched.slice = slice }
+            if let found, whole || found.slice.range.count <= budget {
+                fetched.slice = found.slice
+                fetched.next = found.next
+            }
         } catch .loading {
             isLoading = true
         } catch { throw BrokerError(error) }
@@ -74,6 +77,7 @@ extension Broker {
 
     private func deliver(_ found: [Fetched], _ session: SessionID, _ id: RequestID) {
         for fetched in found { counters.bytesOut &+= UInt64(fetched.slice?.range.count ?? 0) }
+        if isTracing { traceFetched(found) }
         respond(session, id, .fetched(found))
     }
 

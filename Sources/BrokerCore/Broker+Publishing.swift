@@ -8,6 +8,7 @@ internal import SegmentLog
 // Messages in: choosing logs, appending, and waiting for what was promised.
 extension Broker {
     func append(_ append: Append, _ id: RequestID, _ session: Session, _ input: RawSpan) throws(BrokerError) {
+        if isTracing { traceRequest(append) }
         switch append.target {
         case .topic(let topicID, let partition):
             guard let topic = topic(topicID), isHere(topic) else { throw BrokerError(.unknownTopic, "no topic with id \(topicID.rawValue)") }
@@ -52,6 +53,7 @@ extension Broker {
     }
 
     private func append(_ content: Append.Content, to partition: Partition, _ input: RawSpan) throws(BrokerError) -> (AppendResult, Log) {
+        let routedAt = traceRouted
         let log = try openLog(partition)
         if let fault = log.fault { throw BrokerError(.storageFailed, "the log takes no more writes: \(fault)") }
         let isOpening = log.isClosedOnDisk
@@ -81,6 +83,7 @@ extension Broker {
         }
         if isOpening, log.isReadying { logsOpening += 1 }
         touch(partition)
+        if isTracing { traceAppended(partition, result, routed: routedAt) }
         if result.isDuplicate {
             counters.duplicates &+= 1
         } else {

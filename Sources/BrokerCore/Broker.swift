@@ -109,6 +109,7 @@ package final class Broker {
     var scratch = ByteBuffer()
     package let stages = StageHistograms()
     var routed: UInt64 = 0
+    var tracing = Tracing()
 
     struct NamedExchange {
         var id: ExchangeID
@@ -121,6 +122,7 @@ package final class Broker {
         case lane(Lane)
         case fetch(ParkedFetch)
         case move(Move)
+        case trace(Trace)
         case cursors
         case retention
     }
@@ -187,6 +189,7 @@ package final class Broker {
         for parked in session.parked where !parked.isAnswered { drop(parked) }
         session.parked = []
         leaveGroups(session)
+        if isTracing { dropTraces(of: session.id) }
         for topic in session.replyTopics { if let topic = topics[topic] { remove(topic) } }
     }
 
@@ -239,6 +242,7 @@ package final class Broker {
             case .purge(let topic, let partition, let before): try purge(topic, partition, before, id, session)
             case .redrive(let topic, let limit): try redrive(topic, limit, id, session)
             case .statistics: respond(session.id, id, .statistics(statistics()))
+            case .trace(let topic, let milliseconds): try trace(topic, milliseconds, id, session)
             case .group(let request): try perform(request, id, session)
             }
         } catch {
@@ -371,6 +375,7 @@ package final class Broker {
             if let since = waiter.since { stages.durable.record(now.instant.nanoseconds(since: since)) }
             complete(waiter, nil)
         }
+        if isTracing { traceMoved(partition, log) }
         let visible = log.visibleEnd
         guard visible != partition.shown else { return }
         partition.shown = visible
@@ -455,6 +460,7 @@ package final class Broker {
                 fetchTimers -= 1
                 answer(parked)
             case .move(let move): moves.append(move)
+            case .trace(let trace): traceTimedOut(trace)
             case .cursors:
                 isCursorTimerSet = false
                 isCursorWriteDue = true

@@ -53,6 +53,8 @@ package enum Request: Sendable {
     /// Moves dead letters back to where they came from; answers `.count`.
     case redrive(topic: String, limit: Int64)
     case statistics
+    /// Follows the next message that is appended to the topic, for at most so long; answers `.traced`.
+    case trace(topic: String, milliseconds: UInt32)
 
     // Groups of consumers
     case group(GroupRequest)

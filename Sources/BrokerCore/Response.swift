@@ -15,6 +15,8 @@ package enum Response: Sendable {
     case exchanges([ExchangeDescription])
     case subscriptions([SubscriptionDescription])
     case statistics([Statistic])
+    /// Where one message's time went.
+    case traced([Statistic])
     case count(Int64)
     case group(GroupResponse)
     /// How many records went, and where the log starts now (of the last partition, where several were asked for).
@@ -64,6 +66,8 @@ package struct Fetched: Sendable {
     package var visibleEnd: Offset
     /// Whole batches; nil when there is nothing (yet).
     package var slice: LogSlice?
+    /// Where the slice ends.
+    var next = Offset.zero
     /// Why this partition could not be read.
     package var failure: BrokerError?
     package init(topic: TopicID, partition: Int32, start: Offset, visibleEnd: Offset, slice: LogSlice?, failure: BrokerError? = nil) {

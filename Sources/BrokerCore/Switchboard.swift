@@ -107,7 +107,7 @@ package final class Switchboard {
         case .fetch(let fetch): return route(fetch)
         case .endOfEpoch(let topic, _, _): return owner(topic)
         case .findOffset(let topic, _, _), .seek(let topic, _, _), .deleteSubscription(let topic, _), .describeTopic(let topic), .listSubscriptions(let topic),
-            .purge(let topic, _, _), .redrive(let topic, _):
+            .purge(let topic, _, _), .redrive(let topic, _), .trace(let topic, _):
             return owner(topic)
         case .subscribe(let subscribe): return route(subscribe, id, routed)
         case .unsubscribe(let consumer):

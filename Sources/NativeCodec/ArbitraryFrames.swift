@@ -165,10 +165,11 @@ package struct ArbitraryFrames {
         case 29: if choices.oneIn(2) { say(Frame.ListExchanges()) } else { say(Frame.ListSubscriptions(name: name())) }
         case 30: say(Frame.Purge(topic: name(), partition: choices.oneIn(2) ? partition() : nil, before: choices.oneIn(2) ? offset() : nil))
         default:
-            switch choices.choose(5) {
+            switch choices.choose(6) {
             case 0: say(Frame.Redrive(topic: name(), limit: choices.number()))
             case 1: say(Frame.Statistics())
             case 2: say(Frame.Ping())
+            case 4: say(Frame.Trace(topic: name(), waitMilliseconds: UInt32(truncatingIfNeeded: choices.number())))
             case 3:
                 let sizes = (UInt32(truncatingIfNeeded: choices.number()), UInt32(truncatingIfNeeded: choices.number()))
                 say(Frame.OpenLane(toServerBytes: sizes.0, toClientBytes: sizes.1))

@@ -13,6 +13,8 @@ extension Frame {
         package static let compaction: UInt64 = 1
         /// The feature of shared memory in place of the socket, for peers on a unix socket.
         package static let lanes: UInt64 = 2
+        /// The feature of following a message.
+        package static let traces: UInt64 = 4
 
         package var magic: UInt64
         package var oldestVersion: UInt16

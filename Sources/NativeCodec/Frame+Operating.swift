@@ -56,6 +56,29 @@ extension Frame {
         package init() {}
     }
 
+    /// Follows the next message that is appended to a topic. Answered with its FIGURES.
+    package struct Trace: FrameBody {
+        package static let type = FrameType.trace
+        package var topic: String
+        /// How long to wait for one.
+        package var waitMilliseconds: UInt32
+        package init(topic: String, waitMilliseconds: UInt32) {
+            self.topic = topic
+            self.waitMilliseconds = waitMilliseconds
+        }
+
+        package func write(to buffer: inout ByteBuffer) {
+            buffer.append(little: waitMilliseconds)
+            buffer.append(text: topic)
+        }
+
+        @_lifetime(reader: copy reader)
+        package static func read(_ reader: inout ByteReader, flags: UInt8) throws(ByteError) -> Trace {
+            let milliseconds: UInt32 = try reader.little()
+            return Trace(topic: try reader.text(), waitMilliseconds: milliseconds)
+        }
+    }
+
     package struct Figures: ListFrameBody {
         package static let type = FrameType.figures
         package var hasMore: Bool

@@ -63,6 +63,7 @@ private func decodes(_ type: FrameType, _ header: FrameHeader, _ frame: RawSpan)
         case .purge: try recode(Frame.Purge.self, header, frame)
         case .redrive: try recode(Frame.Redrive.self, header, frame)
         case .statistics: try recode(Frame.Statistics.self, header, frame)
+        case .trace: try recode(Frame.Trace.self, header, frame)
         case .figures: try recode(Frame.Figures.self, header, frame)
         }
         return true

@@ -82,6 +82,7 @@ package enum FrameType: UInt8, Sendable, CaseIterable {
     case redrive = 0x51
     case statistics = 0x52
     case figures = 0x53
+    case trace = 0x54
 
     /// Whether only a server sends it.
     package var isAnswer: Bool {

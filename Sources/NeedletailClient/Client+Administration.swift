@@ -174,4 +174,20 @@ extension Client {
         let answer = try await connection.call(Frame.Statistics(), "reading the statistics", repeats: true)
         return try answer.expect { if case .statistics(let list) = $0 { list } else { nil } }
     }
+
+    /// Follows the next message that anybody publishes to a topic: where its microseconds went in the broker. docs/metrics.md says what
+    /// each figure is. Fails with `timedOut` when nothing was published meanwhile.
+    ///
+    /// ```swift
+    /// for figure in try await client.trace("orders", for: .seconds(10)) { print(figure.name, figure.value) }
+    /// ```
+    public func trace(_ topic: String, for time: Duration = .seconds(10)) async throws(ClientError) -> [Statistic] {
+        if let server, server.features & Frame.Hello.traces == 0 {
+            throw .refused(Refusal(number: ErrorCode.unsupported.rawValue, text: "\(server.name) \(server.version) cannot follow messages"))
+        }
+        let milliseconds = UInt32(clamping: time.components.seconds * 1_000 + time.components.attoseconds / 1_000_000_000_000_000)
+        let answer = try await connection.call(
+            Frame.Trace(topic: topic, waitMilliseconds: milliseconds), "following a message of \(topic)", repeats: true)
+        return try answer.expect { if case .statistics(let list) = $0 { list } else { nil } }
+    }
 }

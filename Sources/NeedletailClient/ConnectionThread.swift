@@ -142,7 +142,7 @@ struct ConnectionThread: ~Copyable {
         input.clear()
         var hello = ByteBuffer()
         Frame.Hello(
-            maxFrameBytes: UInt32(clamping: connection.options.frameBytes), features: Frame.Hello.compaction | Frame.Hello.lanes,
+            maxFrameBytes: UInt32(clamping: connection.options.frameBytes), features: Frame.Hello.compaction | Frame.Hello.lanes | Frame.Hello.traces,
             client: connection.options.name
         ).encode(to: &hello)
         do {
@@ -173,7 +173,8 @@ struct ConnectionThread: ~Copyable {
         switch FrameType(rawValue: header.type) {
         case .welcome:
             let welcome = try Frame.Welcome.decode(header, in: input.bytes, at: 0)
-            return ServerDescription(name: welcome.server, version: welcome.serverVersion, maxMessageBytes: Int(welcome.maxMessageBytes))
+            return ServerDescription(
+                name: welcome.server, version: welcome.serverVersion, maxMessageBytes: Int(welcome.maxMessageBytes), features: welcome.features)
         case .error:
             let failure = try Frame.Failure.decode(header, in: input.bytes, at: 0)
             throw ClientError.refused(Refusal(number: failure.code.rawValue, text: failure.text))

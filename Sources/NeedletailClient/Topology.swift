@@ -265,4 +265,6 @@ public struct ServerDescription: Equatable, Sendable {
     public var version: String
     /// The largest message or batch that it takes in one frame.
     public var maxMessageBytes: Int
+    /// What it can do that not every broker can (docs/formats/native-protocol.md, HELLO).
+    var features: UInt64
 }

@@ -118,7 +118,7 @@ package final class Shard: DriverHandler {
         if !lanes.isEmpty { serveLanes() }
         let now = driver.now
         if case .among(let neighbours) = broker { takeMail(neighbours, now) }
-        let isTimed = wasBusy
+        let isTimed = wasBusy && stages.isDue(now.instant)
         if isTimed { stages.received(since: now.instant, at: driver.readClock()) }
         let own = broker.own
         own.endTick(now: now)
@@ -134,6 +134,7 @@ package final class Shard: DriverHandler {
         passOnEffects(now)
         if sweep.isDue(now.instant) { sweepSome(now) }
         sendAll(now.instant)
+        if own.isTracing { own.traceTickEnded() }
         if wasBusy {
             let end = isTimed || waiting.mode == .adaptive ? driver.readClock() : now.instant
             if isTimed { stages.delivered(at: end) }

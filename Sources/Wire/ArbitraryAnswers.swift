@@ -45,6 +45,7 @@ package struct ArbitraryAnswers {
         case .createExchange, .listExchanges, .findExchange: return any(6, for: nil)
         case .listSubscriptions: return any(7, for: nil)
         case .statistics: return any(8, for: nil)
+        case .trace: return .traced([Statistic(name: "append_microseconds", value: Double(number()))])
         case .purge, .redrive: return any(9, for: nil)
         case .endOfEpoch: return .epochEnd(epoch: small(), offset())
         case .group(let request): return answer(to: request)

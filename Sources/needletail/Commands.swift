@@ -20,7 +20,7 @@ extension CommandList {
             .queueCreate, .queueList, .queueSend, .queueReceive, .queuePeek, .queuePurge, .queueRedrive, .queueDelete,
             .exchangeCreate, .exchangeList, .exchangeBind, .exchangeUnbind, .exchangeDelete,
             .subscriptionList, .subscriptionDelete, .subscriptionSeek,
-            .stats,
+            .stats, .trace,
             .logDump, .logVerify,
             .configCheck, .configPrint,
             .benchIngest, .benchStream, .benchLatency, .benchFanout, .benchQueue, .benchCatchup,

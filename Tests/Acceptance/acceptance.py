@@ -23,11 +23,12 @@ import claims_overload
 import claims_protocol
 import claims_scale
 import claims_streaming
+import claims_tracing
 import claims_waiting
 
 MODULES = (
     claims_operating, claims_disk, claims_damage, claims_hostile, claims_limits, claims_lane, claims_protocol, claims_orders, claims_streaming, claims_scale,
-    claims_overload, claims_churn, claims_drivers, claims_waiting)
+    claims_overload, claims_churn, claims_drivers, claims_waiting, claims_tracing)
 
 
 def claims(*modules):

@@ -153,7 +153,7 @@ extension Sample {
 
     static let operating: [Sample] = [
         Sample(Frame.Purge(topic: "a", partition: nil, before: nil)), Sample(Frame.Purge(topic: "a", partition: 0, before: 9)),
-        Sample(Frame.Redrive(topic: "a", limit: 1)), Sample(Frame.Statistics()),
+        Sample(Frame.Redrive(topic: "a", limit: 1)), Sample(Frame.Statistics()), Sample(Frame.Trace(topic: "a", waitMilliseconds: 9)),
         Sample(Frame.Figures(hasMore: false, elements: [Frame.Figure(name: "needletail_connections", value: 1.5)])),
         Sample(Frame.Figures(hasMore: false, elements: [])),
     ]

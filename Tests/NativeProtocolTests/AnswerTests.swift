@@ -22,7 +22,7 @@ import Wire
         harness.feed(Frame.Hello(oldestVersion: 1, newestVersion: 9, maxFrameBytes: 1 << 20, features: .max, client: "x"), correlation: 42)
         let welcome: Frame.Welcome? = harness.takeFrame()
         #expect(welcome?.version == 1)
-        #expect(welcome?.features == (Frame.Hello.compaction | Frame.Hello.lanes))
+        #expect(welcome?.features == (Frame.Hello.compaction | Frame.Hello.lanes | Frame.Hello.traces))
         #expect(welcome?.maxFrameBytes == 1 << 20)
         #expect(welcome?.maxUnanswered == 77)
         #expect(welcome?.node == 3 && welcome?.shards == 4 && welcome?.server == "n" && welcome?.serverVersion == "9")
@@ -47,8 +47,8 @@ import Wire
         let cases: [(Response, FrameType)] = [
             (.producer(id: 1, epoch: 2), .producer), (.offset(Offset(1), Timestamp(milliseconds: 2), epoch: 0), .offset),
             (.subscribed(SubscriptionID(rawValue: 1), active: true), .subscribed), (.topics([]), .topics), (.exchanges([]), .exchanges),
-            (.subscriptions([]), .subscriptions), (.statistics([Statistic(name: "a", value: 1)]), .figures), (.count(3), .count), (.done, .ok),
-            (.failed(error), .error),
+            (.subscriptions([]), .subscriptions), (.statistics([Statistic(name: "a", value: 1)]), .figures),
+            (.traced([Statistic(name: "a", value: 1)]), .figures), (.count(3), .count), (.done, .ok), (.failed(error), .error),
             (.fetched([Fetched(topic: TopicID(rawValue: 1), partition: 0, start: .zero, visibleEnd: .zero, slice: nil)]), .fetched),
         ]
         for (response, type) in cases {

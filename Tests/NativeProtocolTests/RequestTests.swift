@@ -55,7 +55,7 @@ import Wire
         encoded(Frame.Unbind(binding: Frame.Binding(exchange: "e", destination: .exchange("f"), pattern: "")), 25),
         encoded(Frame.ListExchanges(), 26), encoded(Frame.FindExchange(name: "e"), 27),
         encoded(Frame.Purge(topic: "t", partition: nil, before: 5), 28), encoded(Frame.Redrive(topic: "t", limit: 5), 29),
-        encoded(Frame.Statistics(), 30),
+        encoded(Frame.Statistics(), 30), encoded(Frame.Trace(topic: "t", waitMilliseconds: 70), 31),
     ]
 
     @Test func everyClientFrameIsInTheStream() {
@@ -70,7 +70,7 @@ import Wire
         #expect(harness.error == nil)
         let texts = harness.requests.map(\.text)
         let tail = "key [107, 101, 121] headers 1 [2, 97, 2, 98] payload [104, 101, 108, 108, 111] at 7"
-        #expect(texts.count == 32)
+        #expect(texts.count == 33)
         #expect(texts[0].hasPrefix("append to topic 5 partition -1: \(tail) producer "))
         #expect(texts[0].hasSuffix(", each, whenReached"))
         #expect(texts[1].hasPrefix("append to exchange 6 key [101, 117, 46, 120]: \(tail)"))
@@ -82,7 +82,7 @@ import Wire
         }
         #expect(texts[6].contains("settlesItself: true"))
         #expect(texts[14].contains("\"t\""))
-        #expect(texts.last == "statistics")
+        #expect(texts[31] == "statistics" && texts[32] == "trace(topic: \"t\", milliseconds: 70)")
         // A correlation is the id of its request; what has no answer has none.
         #expect(harness.requests[0].id == 3)
         #expect(harness.requests[1].id == 1 << 63)

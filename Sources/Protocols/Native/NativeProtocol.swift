@@ -8,7 +8,7 @@ package struct NativeProtocol: WireProtocol {
     /// The versions that this server speaks.
     static let versions: ClosedRange<UInt16> = 1...1
     /// The features that this server has, one bit each.
-    static let features = Frame.Hello.compaction | Frame.Hello.lanes
+    static let features = Frame.Hello.compaction | Frame.Hello.lanes | Frame.Hello.traces
 
     package init(_ options: ConfigSection) throws(ConfigError) {}
     package init() {}

@@ -224,6 +224,7 @@ package final class NativeSession: WireSession {
         case .purge: Request(try read(header, in: input, at: start, &output) as Frame.Purge)
         case .redrive: Request(try read(header, in: input, at: start, &output) as Frame.Redrive)
         case .statistics: Request(try read(header, in: input, at: start, &output) as Frame.Statistics)
+        case .trace: Request(try read(header, in: input, at: start, &output) as Frame.Trace)
         default: throw fault(.unexpectedFrame, "a \(type) frame is not for the client to send now", &output)
         }
     }
@@ -309,7 +310,8 @@ package final class NativeSession: WireSession {
         case .exchanges(let exchanges): list(Frame.Exchanges.self, exchanges, correlation, &output) { Frame.ExchangeDescription($0) }
         case .subscriptions(let subscriptions):
             list(Frame.Subscriptions.self, subscriptions, correlation, &output) { Frame.SubscriptionDescription($0) }
-        case .statistics(let statistics): list(Frame.Figures.self, statistics, correlation, &output) { Frame.Figure($0) }
+        case .statistics(let statistics), .traced(let statistics):
+            list(Frame.Figures.self, statistics, correlation, &output) { Frame.Figure($0) }
         case .count(let count), .purged(let count, _): Frame.Count(count: count).encode(to: &output.bytes, correlation: correlation)
         // Not asked for in this protocol.
         case .epochEnd: Frame.OK().encode(to: &output.bytes, correlation: correlation)

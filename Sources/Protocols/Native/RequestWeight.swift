@@ -17,7 +17,7 @@ enum RequestWeight: UInt8 {
 
     init(_ type: FrameType) {
         switch type {
-        case .listTopics, .listExchanges, .listSubscriptions, .statistics: self = .listing
+        case .listTopics, .listExchanges, .listSubscriptions, .statistics, .trace: self = .listing
         case .describeTopic, .findExchange, .createTopic, .alterTopic, .createReplyTopic, .createExchange: self = .description
         default: self = .plain
         }

@@ -94,4 +94,5 @@ extension Request {
     }
     init(_ frame: Frame.Redrive) { self = .redrive(topic: frame.topic, limit: frame.limit) }
     init(_: Frame.Statistics) { self = .statistics }
+    init(_ frame: Frame.Trace) { self = .trace(topic: frame.topic, milliseconds: frame.waitMilliseconds) }
 }
