@@ -8,6 +8,8 @@ package struct Diagnosis: Sendable {
         case good
         /// It works, with the stated fallback.
         case fallback
+        /// Something can be gained by a setting.
+        case hint
         /// The operator should do something about it.
         case warning
     }
@@ -27,9 +29,16 @@ package struct Diagnosis: Sendable {
 
     package private(set) var sections: [Section] = []
 
-    /// - Parameter dataDirectory: the directory that is or will be used; it need not exist.
-    package init(dataDirectory: String, choice: DriverChoice = .auto) {
-        sections = [system(), driver(choice), limits(), disk(dataDirectory), network()]
+    /// With fewer there is something to be done, whatever the broker is for.
+    package static let enoughDescriptors: UInt64 = 10_000
+
+    /// - Parameters:
+    ///   - dataDirectory: the directory that is or will be used; it need not exist.
+    ///   - settings: what else the configuration asks for.
+    package init(dataDirectory: String, settings: TuningAdvice.Settings = TuningAdvice.Settings(), machine: MachineFacts = .here) {
+        sections = [system(), driver(settings.driver), limits(), disk(dataDirectory), network(settings.congestionControl)]
+        let advice = TuningAdvice(machine, settings).rows
+        if !advice.isEmpty { sections.append(Section(title: "tuning", rows: advice)) }
     }
 
     package var rows: [Row] { sections.flatMap(\.rows) }
@@ -69,7 +78,7 @@ package struct Diagnosis: Sendable {
     private func limits() -> Section {
         let files = SystemLimits.openFiles
         let locked = SystemLimits.lockedMemory
-        let enough = files.hard >= 10_000
+        let enough = files.hard >= Diagnosis.enoughDescriptors
         return Section(
             title: "limits",
             rows: [
@@ -114,15 +123,17 @@ package struct Diagnosis: Sendable {
         }
     }
 
-    private func network() -> Section {
+    private func network(_ asked: String?) -> Section {
         var row = Row(name: "congestion control", value: "unknown", verdict: .fallback, note: "no TCP socket can be made")
         if let any = SocketAddress(host: "127.0.0.1", port: 0), let socket = try? Socket.make(for: any, .nonblocking) {
             defer { socket.close() }
             let usual = socket.congestionControl ?? "unknown"
-            if (try? socket.setCongestionControl("cubic")) != nil {
-                row = Row(name: row.name, value: "cubic", verdict: .good, note: usual == "cubic" ? "" : "set on the broker's sockets; the system's is \(usual)")
+            if asked == nil || asked == usual {
+                row = Row(name: row.name, value: usual, verdict: .good, note: "")
+            } else if let asked, (try? socket.setCongestionControl(asked)) != nil {
+                row = Row(name: row.name, value: asked, verdict: .good, note: "set on the broker's sockets; the system's is \(usual)")
             } else {
-                row = Row(name: row.name, value: usual, verdict: .fallback, note: "cubic is not available")
+                row = Row(name: row.name, value: usual, verdict: .fallback, note: "this kernel has no \(asked ?? ""), or does not let the broker use it")
             }
         }
         return Section(title: "network", rows: [row])

@@ -23,6 +23,8 @@ struct ServerConfig: Sendable {
     var spin: Duration
     /// How long a shard that sleeps lets work gather.
     var minimumWait: Duration
+    /// nil: the system's.
+    var congestionControl: String?
     /// What topics that do not say otherwise use.
     var topics: Log.Options
     /// How long a queue's delivery may stay unsettled, where neither queue nor consumer says.
@@ -66,6 +68,12 @@ struct ServerConfig: Sendable {
         spin = root.duration("spin", default: .microseconds(50), in: .zero ... .milliseconds(100))
         wait = root.choice("wait", default: asksToSpin && spin > .zero ? .adaptive : .sleep)
         minimumWait = root.duration("min_wait", default: .zero, in: .zero ... .milliseconds(10))
+        congestionControl = root.value("congestion_control", default: "cubic", show: { $0 ?? "system" }) { text in
+            guard !text.isEmpty, text.utf8.count <= 15, text.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }) else {
+                return .wrong("is no name of an algorithm; allowed: system, or one of those in /proc/sys/net/ipv4/tcp_available_congestion_control")
+            }
+            return .value(text == "system" ? nil : text)
+        }
         topics = ServerConfig.read(Log.Options.init, root.section("topics"), Log.Options(), &faults)
         let queues = root.section("queues")
         queueLease = queues.duration("lease", default: .seconds(60), in: .milliseconds(10) ... .seconds(7 * 86_400))
@@ -88,6 +96,24 @@ struct ServerConfig: Sendable {
     func waiting(cores: Int) -> WaitPolicy {
         let isCrowded = wait == .adaptive && cores < shardCount(cores: cores) + 1
         return WaitPolicy(isCrowded ? .sleep : wait, budgetNanoseconds: UInt64(clamping: spin.nanoseconds))
+    }
+
+    /// What of it the machine may have something to say about.
+    func tuning(cores: Int) -> TuningAdvice.Settings {
+        var settings = TuningAdvice.Settings()
+        settings.shards = shardCount(cores: cores)
+        settings.wait = wait
+        settings.pins = pinsShards
+        settings.gathers = minimumWait > .zero
+        settings.driver = driver
+        settings.congestionControl = congestionControl
+        settings.connections = connectionsAskedFor
+        return settings
+    }
+
+    /// nil where nobody has said how many.
+    var connectionsAskedFor: Int? {
+        effective.contains { $0.path == "limits.connections" && $0.source != .builtIn } ? limits.connections : nil
     }
 
     /// How many shards there are on a machine with so many cores: one on up to two, where clients need the other.

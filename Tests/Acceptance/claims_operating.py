@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from broker import BINARY, Broker, Skipped, frame, hello, read_frame, wait_until
+from broker import BINARY, Broker, Skipped, frame, hello, read_frame, run_quietly, wait_until
 
 
 def run(*arguments, input=None):
@@ -209,3 +209,37 @@ def claim_a_missing_broker_is_named():
     result = run("topic", "list", "--server", "127.0.0.1:1")
     assert result.returncode not in (0, 1, 2), result.returncode
     assert b"127.0.0.1:1" in result.stderr and b"needletail serve" in result.stderr
+
+
+def claim_the_doctor_says_what_to_do_and_the_broker_only_what_was_asked_for():
+    def doctor(*words):
+        return subprocess.run([BINARY, "doctor", "--json", *words], capture_output=True, text=True, timeout=60)
+
+    crowded = doctor("--shards", "256", "--wait", "spin", "--pin")
+    rows = [json.loads(line) for line in crowded.stdout.splitlines()]
+    advice = {row["name"]: row["note"] for row in rows if row["section"] == "tuning" and row["verdict"] == "warning"}
+    assert crowded.returncode == 1 and {"shards", "wait"} <= set(advice), crowded.stdout
+    assert "lower shards" in advice["shards"] and "wait: adaptive" in advice["wait"], advice
+    # Nobody has asked for more connections than there are descriptors; here somebody does.
+    for asked in (False, True):
+        broker = Broker()
+        path = broker.home / "needletail.yaml"
+        path.write_text("limits:\n  connections: 20000\n" if asked else "")
+        broker.flags = ("--config", str(path))
+        broker.before = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (12_000, 12_000))
+        with broker:
+            assert ("few_descriptors" in broker.log()) == asked, broker.log()
+
+
+def claim_a_congestion_control_that_the_kernel_lacks_is_said():
+    with Broker() as broker:
+        path = broker.home / "needletail.yaml"
+        path.write_text("congestion_control: reno\n")
+        shown = run_quietly(BINARY, "config", "print", "--config", str(path))
+        assert "\ncongestion_control: reno " in shown, shown
+        path.write_text("congestion_control: carrier-pigeon\n")
+        result = subprocess.run([BINARY, "config", "check", str(path)], capture_output=True, text=True, timeout=60)
+        assert result.returncode == 6 and "needletail.yaml:1" in result.stdout + result.stderr, result
+        path.write_text("congestion_control: pigeon\n")
+        told = subprocess.run([BINARY, "doctor", "--json", "--config", str(path)], capture_output=True, text=True, timeout=60).stdout
+        assert "this kernel has no pigeon" in told, told

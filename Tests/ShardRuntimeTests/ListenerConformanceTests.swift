@@ -21,6 +21,18 @@ import Testing
         peer.close()
     }
 
+    /// Reno is what every kernel has.
+    @Test(arguments: ["reno", "no-such", nil])
+    func connectionsShareTheLineAsTheyAreTold(_ asked: String?) throws {
+        var options = DriverOptions()
+        options.congestionControl = asked
+        let listener = try ListeningSocket(.tcp(host: "127.0.0.1", port: 0), ListenerID(rawValue: 1), index: 0, .alone, options: options)
+        defer { listener.close() }
+        let plain = try Socket.make(for: try #require(SocketAddress(host: "127.0.0.1", port: 0)), .blocking)
+        defer { plain.close() }
+        #expect(listener.socket.congestionControl == (asked == "reno" ? asked : plain.congestionControl))
+    }
+
     @Test(arguments: DriverKind.allCases)
     func whoListensEverywhereSaysWhereAPeerHasArrived(_ kind: DriverKind) throws {
         let harness = try DriverHarness(kind)

@@ -1,3 +1,4 @@
+import LinuxSystem
 import Observability
 import ShardRuntime
 
@@ -10,10 +11,12 @@ extension Command {
             Example("needletail doctor", "before the first start, or when it is slower than expected"),
             Example("needletail doctor --data /srv/needletail --driver epoll", "of another disk and driver"),
         ],
-        notes: ["Changes nothing. Ends with 1 when something needs the operator's attention."],
+        notes: [
+            "Changes nothing. Ends with 1 when something needs the operator's attention (marked !!). What is marked + could be better, if it matters: see docs/tuning.md."
+        ],
         run: .onMainThread { invocation in
             let config = try ServerOptions.config(try ServerOptions.document(invocation), invocation)
-            let diagnosis = Diagnosis(dataDirectory: config.dataDirectory, choice: config.driver)
+            let diagnosis = Diagnosis(dataDirectory: config.dataDirectory, settings: config.tuning(cores: LinuxSystem.Thread.coreCount))
             if invocation.has("json") {
                 for section in diagnosis.sections {
                     for row in section.rows { invocation.console.print(JSON.object(row.json(in: section.title)).description) }
@@ -47,6 +50,7 @@ extension Diagnosis.Verdict {
         switch self {
         case .good: style.green("ok")
         case .fallback: style.yellow("~ ")
+        case .hint: style.yellow("+ ")
         case .warning: style.red("!!")
         }
     }

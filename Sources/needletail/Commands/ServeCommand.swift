@@ -89,6 +89,7 @@ struct ServeCommand {
         options.shard.limits = options.broker.limits
         options.shard.waiting = config.waiting(cores: LinuxSystem.Thread.coreCount)
         options.driverOptions.minimumWaitMicroseconds = UInt32(clamping: config.minimumWait.nanoseconds / 1_000)
+        options.driverOptions.congestionControl = config.congestionControl
         options.listeners = config.listeners.map { ShardGroup.Listener(address: $0.address, wireProtocol: $0.wire) }
         return options
     }
@@ -103,10 +104,7 @@ struct ServeCommand {
                 ("durability", .text(durability.name)),
             ])
         if !durability.waitsForFlush { warnOfWeak(durability) }
-        let most = ServeCommand.connectionsMax
-        if config.limits.connections > most {
-            log.warn("few_descriptors", [("connections", .init(most)), ("configured", .init(config.limits.connections)), ("meaning", "raise ulimit -n")])
-        }
+        warnOfDescriptors()
         warnOfCores()
         if config.listeners.contains(where: \.isRemote) {
             log.warn("anonymous_remote", [("meaning", "anybody who can reach this broker can read, write and delete everything in it")])
@@ -126,6 +124,13 @@ struct ServeCommand {
 
     private func warnOfWeak(_ durability: Durability) {
         log.warn("weak_durability", [("durability", .text(durability.name)), ("meaning", "acknowledged messages may be lost when the machine fails")])
+    }
+
+    /// Who has asked for more connections than there can be is told, and who has asked for nothing where there are really few.
+    private func warnOfDescriptors() {
+        let most = ServeCommand.connectionsMax
+        guard config.limits.connections > most, config.connectionsAskedFor != nil || SystemLimits.openFiles.hard < Diagnosis.enoughDescriptors else { return }
+        log.warn("few_descriptors", [("connections", .init(most)), ("configured", .init(config.limits.connections)), ("meaning", "raise ulimit -n")])
     }
 
     private func warnOfCores() {
