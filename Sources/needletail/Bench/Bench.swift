@@ -93,7 +93,9 @@ enum Bench {
         if broker == nil { _ = try connection.call(Frame.DeleteTopic(name: settings.topic), Frame.OK.self) }
 
         progress("raw TCP echo", invocation)
-        let echo = try BenchEcho.latency(size: settings.size, rate: settings.rate ?? 10_000, seconds: min(2, settings.seconds))
+        let (rate, seconds) = (settings.rate ?? 10_000, min(2, settings.seconds))
+        let measureEcho = settings.isTogether ? BenchEcho.latencyAwake : BenchEcho.latency
+        let echo = try measureEcho(settings.size, rate, seconds)
         let echoBytes = workload == .latency ? nil : try BenchEcho.throughput(pieceBytes: settings.size * settings.batch, seconds: 1)
         var measured = result(run, broker: zip(before, after).map { $1 - $0 }, memory, stored: end, echo, echoBytes)
         measured.serverSystemCalls = systemCalls

@@ -33,19 +33,56 @@ enum BenchEcho {
         var received = 0
         while received < total {
             guard try socket.receive(upTo: 64 << 10, into: &input) > 0 else { break }
-            let now = Clock.monotonic
-            let whole = input.count / size
-            for index in 0..<whole {
-                var reader = ByteReader(input.bytes)
-                try reader.seek(to: index * size + 16)
-                let intended: UInt64 = try reader.little()
-                histogram.record(now > intended ? now - intended : 0)
-            }
-            input.removeFirst(whole * size)
-            received += whole
+            received += try record(input: &input, size, histogram)
         }
         sender.join()
         return histogram.snapshot()
+    }
+
+    /// The same with nobody asleep: one thread sends and receives in turn, the echo looks for more all the time.
+    static func latencyAwake(size: Int, rate: Int, seconds: Double) throws -> HistogramSnapshot {
+        let size = max(size, BenchPayload.headSize)
+        let socket = try connect(.nonblocking)
+        defer { socket.close() }
+        let total = max(1, Int(seconds * Double(rate)))
+        let start = Clock.monotonic + 10_000_000
+        let histogram = Histogram()
+        var payload = BenchPayload(producer: 0, size: size)
+        var output = ByteBuffer()
+        var input = ByteBuffer()
+        var (sent, received) = (0, 0)
+        while received < total {
+            let due = start + UInt64(Double(sent) * 1e9 / Double(rate))
+            if sent < total, Clock.monotonic >= due {
+                payload.set(sequence: UInt64(sent), intended: due)
+                output.clear()
+                payload.add(into: &output)
+                try socket.sendAll(output.bytes)
+                sent += 1
+            }
+            do throws(Errno) {
+                if try socket.receive(upTo: 64 << 10, into: &input, .nonblocking) == 0 { break }
+            } catch {
+                guard error == .wouldBlock else { throw error }
+                continue
+            }
+            received += try record(input: &input, size, histogram)
+        }
+        return histogram.snapshot()
+    }
+
+    /// Takes down how long each whole message was on its way, and answers how many that were.
+    private static func record(input: inout ByteBuffer, _ size: Int, _ histogram: Histogram) throws(ByteError) -> Int {
+        let now = Clock.monotonic
+        let whole = input.count / size
+        for index in 0..<whole {
+            var reader = ByteReader(input.bytes)
+            try reader.seek(to: index * size + 16)
+            let intended: UInt64 = try reader.little()
+            histogram.record(now > intended ? now - intended : 0)
+        }
+        input.removeFirst(whole * size)
+        return whole
     }
 
     /// Bytes a second through the echo, in pieces of `pieceBytes`.
@@ -74,7 +111,7 @@ enum BenchEcho {
     }
 
     /// A connection to an echoing thread that ends with it.
-    private static func connect() throws -> Socket {
+    private static func connect(_ waiting: Socket.Blocking = .blocking) throws -> Socket {
         let any = SocketAddress.ipv4(0x7f00_0001, port: 0)
         let listener = try Socket.make(for: any, .blocking)
         defer { listener.close() }
@@ -88,9 +125,18 @@ enum BenchEcho {
         try echo.setNoDelay()
         _ = try Thread.spawn("bench-echo") {
             var buffer = ByteBuffer()
-            while let count = try? echo.receive(upTo: 1 << 20, into: &buffer), count > 0, (try? echo.sendAll(buffer.bytes)) != nil { buffer.clear() }
+            while let count = try? receive(echo, &buffer, waiting), count > 0, (try? echo.sendAll(buffer.bytes)) != nil { buffer.clear() }
             echo.close()
         }
         return socket
+    }
+
+    /// Waits for bytes, asleep or awake; 0 when no more come.
+    private static func receive(_ socket: Socket, _ input: inout ByteBuffer, _ waiting: Socket.Blocking) throws(Errno) -> Int {
+        while true {
+            do throws(Errno) { return try socket.receive(upTo: 1 << 20, into: &input, waiting) } catch {
+                guard error == .wouldBlock else { throw error }
+            }
+        }
     }
 }
