@@ -98,8 +98,10 @@ SYSTEMS = {
                               bench=("--durability", "none", "--transport", "unix")),
     "needletail-shm": System("**Needletail**, `none`, shared memory", "needletail", "page cache", ("ingest 100", "through", "latency", "fan-out", "queue"),
                              bench=("--durability", "none", "--transport", "shm")),
+    "needletail-spin": System("**Needletail**, `none`, one client thread, spinning", "needletail", "page cache", ("latency 10",),
+                              bench=("--durability", "none", "--together", "--wait", "spin", "--spin", "1ms")),
     "needletail-shm-spin": System("**Needletail**, `none`, shared memory, one client thread, spinning", "needletail", "page cache", ("latency 10",),
-                                  bench=("--durability", "none", "--transport", "shm", "--together", "--spin", "1ms")),
+                                  bench=("--durability", "none", "--transport", "shm", "--together", "--wait", "spin", "--spin", "1ms")),
 }
 
 
@@ -122,8 +124,10 @@ def load(system, server, words, timeout):
 
 
 def bench(system, words, timeout):
-    """One run of `needletail bench`, in the figures of the load programs; it starts a broker of its own."""
-    found = run_json([peers.kafka_servers.NEEDLETAIL, "bench", *words, *system.bench, "--json"], timeout)
+    """One run of `needletail bench`, in the figures of the load programs; it starts a broker of its own. The raw echo is measured where a table
+    shows it (report.floor_rows)."""
+    shows_echo = system in (SYSTEMS[key] for key in report.OVER_TCP)
+    found = run_json([peers.kafka_servers.NEEDLETAIL, "bench", *words, *system.bench, "--json", *([] if shows_echo else ["--no-echo"])], timeout)
     if "error" in found:
         return found
     fan = found["consumers"] if words[0] == "fanout" else 1
@@ -153,15 +157,25 @@ def run_json(command, timeout):
     return found
 
 
+def machine():
+    """What the system says of its processor and memory."""
+    def line(path, name):
+        return next((line.split(":", 1)[1].strip() for line in pathlib.Path(path).read_text().splitlines() if line.startswith(name)), "unknown")
+
+    kind = subprocess.run(["stat", "-f", "-c", "%T", peers.DIRECTORY], capture_output=True, text=True).stdout.strip().replace("ext2/ext3", "ext4")
+    return {"processor": line("/proc/cpuinfo", "model name"), "memory_gb": int(line("/proc/meminfo", "MemTotal").split()[0]) * 1024 / 1e9, "files": kind}
+
+
 def measure(options, chosen, systems):
     results, absent, floors = {}, {}, []
+    began = time.monotonic()
     for number in range(options.runs):
         floors.append(disk_floor())
         for server_name, start in peers.SERVERS.items():
             here = {key: system for key, system in systems.items() if system.server == server_name and any(system.can(one) for one in chosen)}
             if not here:
                 continue
-            say(f"round {number + 1}: {server_name}")
+            say(f"round {number + 1}: {server_name}, {time.monotonic() - began:.0f} s after the start")
             try:
                 server = start() if start else None
             except peers.Absent as why:
@@ -188,10 +202,12 @@ def measure_system(options, chosen, key, system, server, results):
     for one in chosen:
         if not system.can(one):
             continue
+        began = time.monotonic()
         if server is None:
             found = bench(system, one.bench, timeout)
         else:
             found = load(system, server, one.kafka if system.load == "kafka" else one.words, timeout)
+        found["took_s"] = round(time.monotonic() - began, 1)
         results.setdefault(one.name, {}).setdefault(key, []).append(found)
         faults = found.get("error") or " ".join(f"{what} {found[what]}" for what in FAULTS if found.get(what))
         say(f"  {key:24} {one.name:28} {found.get('messages_per_s') or 0:12,.0f}/s  p50 {found.get('p50_us') or 0:10,.0f} us  {faults}")
@@ -264,8 +280,9 @@ def main():
         peers.kafka_servers.KAFKA = ROOT.parent / "shared/peers/kafka/kafka"
     load_before = os.getloadavg()[0]
     results, absent, floors = measure(options, chosen, systems)
+    results = {one.name: results[one.name] for one in chosen if one.name in results}
     facts = {
-        "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "kernel": platform.release(), "seconds": options.seconds, "runs": options.runs,
+        **machine(), "date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count(), "kernel": platform.release(), "seconds": options.seconds, "runs": options.runs,
         "load_before": load_before, "command": shlex.join(["Benchmarks/compare/run", *sys.argv[1:]]),
         "versions": versions(systems, absent),
         "clients": sorted({run["client"] for by in results.values() for runs in by.values() for run in runs if "client" in run}),

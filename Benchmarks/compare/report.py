@@ -3,6 +3,8 @@ import statistics
 import textwrap
 
 BEGIN, END = "<!-- Benchmarks/compare writes from here -->", "<!-- to here -->"
+# Whose runs have the raw echo with them.
+OVER_TCP = ("needletail-none", "needletail-group")
 FAULTS = ("lost", "duplicated", "out_of_order", "failed")
 
 NOTE = """\
@@ -103,7 +105,7 @@ def rate_rows(results, systems, is_backlog):
 
 def floor_rows(name, results, floors):
     """The raw echo, which `needletail bench` measures after each of its runs over TCP, and the disk."""
-    over_tcp = [run for key in ("needletail-none", "needletail-group") for run in results.get(key, [])]
+    over_tcp = [run for key in OVER_TCP for run in results.get(key, [])]
     size = 1024 if "1 KiB" in name else 100
     if name.startswith("latency"):
         echo = [spread(over_tcp, "echo_p50_us", figure), spread(over_tcp, "echo_p99_us", figure), figure(median(over_tcp, "echo_p999_us")), "–", "–"]
@@ -134,7 +136,7 @@ def section(facts, results, systems, absent, floors):
     lines = [
         "## Beside other brokers, each with its own C client", "", f"    {facts['command']}", "",
         textwrap.fill(
-            f"{facts['cores']} cores shared by client and broker, Linux {facts['kernel']}, loopback, {facts['date']}; load average "
+            f"{facts['processor']}, {facts['cores']} cores shared by client and broker, {facts['memory_gb']:.0f} GB of memory, {facts['files']}, Linux {facts['kernel']}, loopback, {facts['date']}; load average "
             f"before the start {facts['load_before']:.1f}. Medians of {facts['runs']} run{'s' if facts['runs'] > 1 else ''} of {facts['seconds']} s, least and "
             "greatest in brackets. In every round each broker is started afresh with an empty directory on one disk.", 150),
         "", "Versions and settings: " + "; ".join(f"{name} ({settings})" for name, settings in facts["versions"].items())
@@ -149,13 +151,14 @@ def section(facts, results, systems, absent, floors):
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 
 
-def write(path, text):
+def write(path, text, begin=BEGIN):
     """Replaces what stands between the markers, or appends it with them."""
     page = path.read_text() if path.exists() else ""
-    block = f"{BEGIN}\n\n{text}\n{END}\n"
-    if BEGIN in page and END in page:
-        before, rest = page.split(BEGIN, 1)
-        page = before + block + rest.split(END, 1)[1].lstrip("\n")
+    block = f"{begin}\n\n{text}\n{END}\n"
+    if begin in page and END in page.split(begin, 1)[1]:
+        before, rest = page.split(begin, 1)
+        after = rest.split(END, 1)[1].lstrip("\n")
+        page = before + block + ("\n" + after if after else "")
     else:
         page = page.rstrip("\n") + ("\n\n" if page else "") + block
     path.write_text(page)

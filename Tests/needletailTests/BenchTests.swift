@@ -108,6 +108,20 @@ import Testing
         #expect(text.contains("\"messages_per_s\":5,") && text.contains("\"lost\":1,") && text.contains("\"server_cpu_s_per_m\":50000"))
         #expect(!result.isFaultless)
     }
+
+    @Test(arguments: [true, false])
+    func anEchoThatWasNotMeasuredIsNotShownAsOneOfNoTime(measured: Bool) {
+        let settings = BenchSettings(
+            workload: .latency, server: .native, size: 100, rate: 10, seconds: 1, messages: nil, batch: 1, window: 2, durability: .none, producers: 1,
+            consumers: 1, topic: "t")
+        let echo = Histogram()
+        if measured { echo.record(5_000) }
+        let result = BenchResult(
+            settings: settings, messages: 10, seconds: 1, latency: HistogramSnapshot(), acknowledged: HistogramSnapshot(), serverSeconds: nil,
+            serverMemory: nil, delivered: 10, lost: 0, duplicated: 0, outOfOrder: 0, echo: echo.snapshot(), echoPerSecond: nil)
+        #expect(result.json.description.contains(measured ? "\"echo_p50_us\":5," : "\"echo_p50_us\":null,"))
+        #expect(result.text(.plain).contains("raw TCP echo") == measured)
+    }
 }
 
 extension String {

@@ -92,11 +92,14 @@ enum Bench {
         let end = Int(stored?.reduce(0) { $0 + $1.end } ?? 0)
         if broker == nil { _ = try connection.call(Frame.DeleteTopic(name: settings.topic), Frame.OK.self) }
 
-        progress("raw TCP echo", invocation)
-        let (rate, seconds) = (settings.rate ?? 10_000, min(2, settings.seconds))
-        let measureEcho = settings.isTogether ? BenchEcho.latencyAwake : BenchEcho.latency
-        let echo = try measureEcho(settings.size, rate, seconds)
-        let echoBytes = workload == .latency ? nil : try BenchEcho.throughput(pieceBytes: settings.size * settings.batch, seconds: 1)
+        var (echo, echoBytes): (HistogramSnapshot, Double?) = (HistogramSnapshot(), nil)
+        if !invocation.has("no-echo") {
+            progress("raw TCP echo", invocation)
+            let (rate, seconds) = (settings.rate ?? 10_000, min(2, settings.seconds))
+            let measureEcho = settings.isTogether ? BenchEcho.latencyAwake : BenchEcho.latency
+            echo = try measureEcho(settings.size, rate, seconds)
+            if workload != .latency { echoBytes = try BenchEcho.throughput(pieceBytes: settings.size * settings.batch, seconds: 1) }
+        }
         var measured = result(run, broker: zip(before, after).map { $1 - $0 }, memory, stored: end, echo, echoBytes)
         measured.serverSystemCalls = systemCalls
         return measured

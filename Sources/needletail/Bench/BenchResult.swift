@@ -83,14 +83,17 @@ struct BenchResult: Sendable {
 
     private var verdict: Members {
         [
-            ("lost", integer(lost)), ("duplicated", integer(duplicated)), ("out_of_order", integer(outOfOrder)), ("echo_p50_us", micros(echo, 0.5)),
-            ("echo_p99_us", micros(echo, 0.99)), ("echo_p999_us", micros(echo, 0.999)), ("echo_messages_per_s", integer(echoPerSecond.map { Int($0) })),
+            ("lost", integer(lost)), ("duplicated", integer(duplicated)), ("out_of_order", integer(outOfOrder)), ("echo_p50_us", echo(0.5)),
+            ("echo_p99_us", echo(0.99)), ("echo_p999_us", echo(0.999)), ("echo_messages_per_s", integer(echoPerSecond.map { Int($0) })),
         ]
     }
 
     /// Beside an open loop of deliveries, acknowledgements are only looked at when the next message is due: no measure.
     private var knowsAcknowledgements: Bool { settings.workload == .ingest || settings.rate == nil }
     private func acknowledgement(_ fraction: Double) -> JSON { knowsAcknowledgements ? micros(acknowledged, fraction) : .null }
+
+    /// Nothing where it was not measured.
+    private func echo(_ fraction: Double) -> JSON { echo.count > 0 ? micros(echo, fraction) : .null }
 
     private func arrival(_ fraction: Double) -> JSON { hasLatency ? micros(latency, fraction) : .null }
 
@@ -127,7 +130,7 @@ struct BenchResult: Sendable {
         let verified = settings.workload == .ingest ? "by offsets and the topic's end" : "every message by its sequence"
         let verdict = "lost \(lost), duplicated \(duplicated), out of order \(outOfOrder)"
         rows.append(("verified", "\(isFaultless ? style.green(verdict) : style.red(verdict)) (\(verified))"))
-        rows.append(("raw TCP echo", quantiles(echo) + (echoPerSecond.map { "; \(grouped($0)) msg/s" } ?? "")))
+        if echo.count > 0 { rows.append(("raw TCP echo", quantiles(echo) + (echoPerSecond.map { "; \(grouped($0)) msg/s" } ?? ""))) }
         return style.columns(rows)
     }
 

@@ -59,6 +59,7 @@ extension Command {
                 .flag("together", "One thread publishes and reads in turn, and never sleeps."),
                 .value("warm", "SIZE", .size, "Fill and free so much page cache before, for a broker of its own.", fallback: "0 B"),
                 .flag("syscalls", "Count the broker's system calls, by perf; where that may not trace, say so."),
+                .flag("no-echo", "Leave out the raw TCP echo that is measured after each run."),
                 .value("percentiles", "FILE", .file, "Write the distribution of the latencies there, as HdrHistogram does."),
                 .value("plot", "FILE", .file, "Draw it there, as an SVG."),
                 .flag("json", short: "j", "Print one JSON object for each run."),
