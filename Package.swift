@@ -97,7 +97,7 @@ let package = Package(
         tests("Observability"),
         tests("Containers"),
         tests("Compression", ["Bytes"]),
-        tests("BrokerCore", ["SegmentLog", "Compression", "Bytes"]),
+        tests("BrokerCore", ["SegmentLog", "Compression", "Containers", "Bytes"]),
         tests("Routing", ["Bytes"]),
         tests("NativeCodec", ["Bytes"]),
         tests("SegmentLog", ["Bytes", "Compression"]),

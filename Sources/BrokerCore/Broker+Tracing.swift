@@ -29,6 +29,8 @@ final class Trace {
     /// What happened in this tick: its end is the time.
     var isAcknowledging = false
     var isDelivering = false
+    /// It was answered, or nobody waits for it any more.
+    var isOver = false
 
     init(_ session: SessionID, _ request: RequestID, _ topic: TopicID, deadline: Instant) {
         self.session = session
@@ -71,6 +73,8 @@ struct Tracing {
     /// The request being carried out: when it was begun, and whether it is answered.
     var begun: UInt64 = 0
     var isAnswered = false
+    /// Timers that were set and have not run out.
+    var timers = 0
 }
 
 extension Broker {
@@ -91,7 +95,17 @@ extension Broker {
         let wait = UInt64(min(milliseconds, Broker.traceMillisecondsMax))
         let trace = Trace(session.id, id, topic.id, deadline: now.instant.advanced(byNanoseconds: wait * 1_000_000))
         tracing.all.append(trace)
-        later(.trace(trace), milliseconds: wait)
+        wake(trace, milliseconds: wait)
+    }
+
+    private func wake(_ trace: Trace, milliseconds: UInt64) {
+        tracing.timers += 1
+        if tracing.timers > 8 * Broker.tracesMost {
+            // Most of them were answered long before their time.
+            timers.filter { if case .trace(let trace) = $0 { !trace.isOver } else { true } }
+            tracing.timers = 2 * tracing.all.count
+        }
+        later(.trace(trace), milliseconds: milliseconds)
     }
 
     /// A publish is about to be carried out.
@@ -146,7 +160,7 @@ extension Broker {
             if trace.isAcknowledging {
                 trace.isAcknowledging = false
                 trace.acknowledged = clock
-                if trace.delivered == nil { later(.trace(trace), milliseconds: Broker.deliveryMilliseconds) }
+                if trace.delivered == nil { wake(trace, milliseconds: Broker.deliveryMilliseconds) }
             }
             if trace.isDelivering, trace.delivered == nil { trace.delivered = clock }
         }
@@ -155,13 +169,14 @@ extension Broker {
 
     /// One of its times is over: nobody reads, or nothing came.
     func traceTimedOut(_ trace: Trace) {
+        tracing.timers -= 1
         guard trace.acknowledged != nil || now.instant >= trace.deadline else { return }
         answer(trace)
     }
 
     private func answer(_ trace: Trace) {
         guard let index = tracing.all.firstIndex(where: { $0 === trace }) else { return }
-        tracing.all.remove(at: index)
+        tracing.all.remove(at: index).isOver = true
         guard trace.partition != nil else {
             return respond(trace.session, trace.request, .failed(BrokerError(.timedOut, "nothing was published there meanwhile")))
         }
@@ -169,5 +184,8 @@ extension Broker {
     }
 
     /// The session is gone.
-    func dropTraces(of session: SessionID) { tracing.all.removeAll { $0.session == session } }
+    func dropTraces(of session: SessionID) {
+        for trace in tracing.all where trace.session == session { trace.isOver = true }
+        tracing.all.removeAll(where: \.isOver)
+    }
 }

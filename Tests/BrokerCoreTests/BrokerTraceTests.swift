@@ -1,8 +1,10 @@
-import BrokerCore
 import Bytes
+import Containers
 import SegmentLog
 import Synchronization
 import Testing
+
+@testable import BrokerCore
 
 /// Goal: who follows a message is told where its time went, once, and nobody else notices. Method: a stopwatch that the test moves.
 struct BrokerTraceTests {
@@ -130,6 +132,22 @@ struct BrokerTraceTests {
         #expect(traced.harness.errorCode(traced.harness.responses[tooMany]) == .limitReached)
         traced.harness.broker.close(Harness.two, now: traced.harness.now)
         #expect(!traced.harness.broker.isTracing)
+    }
+
+    /// A minute is asked for each time, and hardly any of it is used.
+    @Test func whoFollowsOneAfterTheOtherLeavesNothingBehind() throws {
+        let traced = try Traced()
+        let topic = try traced.harness.create("t", TopicOptions(durability: Durability.none))
+        traced.harness.subscribe("t", "s", credit: 10_000)
+        for number in 0..<1_000 {
+            let id = traced.trace("t", milliseconds: 60_000)
+            traced.begin()
+            traced.harness.publish(topic, "m")
+            traced.endTick()
+            #expect(traced.told(id)?["offset"] == Double(number))
+            #expect(traced.harness.broker.timers.count < 700)
+            traced.harness.settle(try #require(traced.harness.taken().last).delivery)
+        }
     }
 
     @Test func throughAnExchangeTheLogOfTheTopicIsFollowed() throws {
