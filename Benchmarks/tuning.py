@@ -70,7 +70,8 @@ def rest(environment, options):
     """How much of a core a broker takes of which nothing is asked, by the ticks of /proc."""
     with tempfile.TemporaryDirectory(dir=options.data) as home:
         words = [BINARY, "serve", "--data", home + "/data", "--listen", f"native=unix:{home}/socket", "--log-level", "error"]
-        with subprocess.Popen(words, env={**os.environ, **environment}, stdout=subprocess.PIPE) as broker:
+        own = {name: value for name, value in os.environ.items() if name != "NEEDLETAIL_BINARY"}
+        with subprocess.Popen(words, env={**own, **environment}, stdout=subprocess.PIPE) as broker:
             try:
                 broker.stdout.readline()
 
