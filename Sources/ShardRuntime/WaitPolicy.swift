@@ -4,7 +4,7 @@ package import SegmentLog
 /// the decision comes out.
 ///
 /// `adaptive` asks of every stretch without work whether looking through it would have paid, whatever it did: work that came within the
-/// budget says yes, later work no. A look that pays saves about a wake-up, one that does not costs the whole budget, so three of four
+/// budget says yes, later work no (and what was there at once, nothing). A look that pays saves about a wake-up, one that does not costs the whole budget, so three of four
 /// have to pay. A pass that took much longer than a look takes says that the core was wanted by somebody else: then the shard sleeps
 /// for a while, each time for longer, until it is left alone again. A broker at rest only ever sleeps.
 package struct WaitPolicy: Sendable {
@@ -33,6 +33,8 @@ package struct WaitPolicy: Sendable {
     /// Stretches that paid since the core was last wanted by somebody else.
     private var untroubled = 0
 
+    /// What comes so soon is there without looking for it.
+    private static let atOnceNanoseconds: UInt64 = 5_000
     private static let creditMost = 32
     private static let creditToSpin = 16
     private static let missCost = 3
@@ -57,7 +59,10 @@ package struct WaitPolicy: Sendable {
     package mutating func worked(from start: Instant, until end: Instant) {
         guard mode == .adaptive else { return }
         noteTrouble(until: start)
-        if start.nanoseconds(since: idleSince) <= budgetNanoseconds {
+        let gap = start.nanoseconds(since: idleSince)
+        if gap < WaitPolicy.atOnceNanoseconds {
+            // The ends of its own sends, mostly: nobody would have slept.
+        } else if gap <= budgetNanoseconds {
             credit = min(WaitPolicy.creditMost, credit + 1)
             if looked != nil { untroubled += 1 }
             if untroubled == WaitPolicy.untroubledEnough { rest = WaitPolicy.restLeast }

@@ -74,7 +74,7 @@ import Testing
     @Test(arguments: [51_000, 100_000, 1_000_000, 100_000_000] as [UInt64])
     func adaptiveOnlySleepsWhereWorkIsFurtherApart(gap: UInt64) {
         var life = Life(.adaptive)
-        life.work(after: 1_000, times: 1_000)
+        life.work(after: 20_000, times: 1_000)
         life.work(after: gap, times: 16)
         life.forgetFigures()
         life.work(after: gap, times: 10_000)
@@ -83,7 +83,7 @@ import Testing
 
     @Test func adaptiveStopsWithinItsBudgetWhenNothingMoreComes() {
         var life = Life(.adaptive)
-        life.work(after: 1_000, times: 1_000)
+        life.work(after: 20_000, times: 1_000)
         life.forgetFigures()
         life.work(after: 3_600_000_000_000)
         #expect(life.spun <= WaitPolicyTests.budget + WaitPolicyTests.look)
@@ -97,6 +97,22 @@ import Testing
             life.work(after: 200_000)
         }
         #expect(life.spun < 10 * WaitPolicyTests.budget)
+    }
+
+    /// A message now and then, and with it the ends of its sends.
+    @Test func whatIsThereAtOnceSaysNothing() {
+        var life = Life(.adaptive)
+        for _ in 0..<1_000 {
+            life.work(after: 1_000, times: 5)
+            life.work(after: 200_000)
+        }
+        #expect(life.spun == 0)
+        // Nor does it take anything away from what was learned.
+        life.work(after: 20_000, times: 100)
+        life.work(after: 1_000, times: 1_000)
+        life.forgetFigures()
+        life.work(after: 20_000, times: 100)
+        #expect(life.slept == 0)
     }
 
     /// Looks that take as long as another thread runs: the core is wanted.
@@ -125,10 +141,10 @@ import Testing
 
     @Test func anotherModeTakesEffectAtOnce() {
         var life = Life(.adaptive)
-        life.work(after: 1_000, times: 100)
+        life.work(after: 20_000, times: 100)
         life.policy.adopt(WaitPolicy(.sleep))
         life.forgetFigures()
-        life.work(after: 1_000, times: 100)
+        life.work(after: 20_000, times: 100)
         #expect(life.spun == 0)
         life.policy.adopt(WaitPolicy(.spin))
         life.forgetFigures()
