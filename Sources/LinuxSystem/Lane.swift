@@ -10,8 +10,8 @@ internal import CLane
 /// copied out.
 @safe
 package final class Lane: @unchecked Sendable {
-    // Safety: made by init, its mappings are undone by deinit only; nobody else has the address.
-    private let lane: UnsafeMutablePointer<lane>
+    // Safety: made by init, its mappings are undone by deinit only; nobody else has the address, but for the fuzzer's client (LaneFuzz.swift).
+    let lane: UnsafeMutablePointer<lane>
 
     /// The server's end, and the file that is handed to the client.
     package static func make(toServer: Int, toClient: Int) throws(Errno) -> (Lane, File) {

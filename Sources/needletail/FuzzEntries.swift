@@ -7,6 +7,7 @@ import NativeProtocol
 import NeedletailClient
 import Routing
 import SegmentLog
+import ShardRuntime
 
 /// Everything that reads bytes from outside, by name: what `tools/fuzz` runs, and what the tests replay the corpora through.
 package struct FuzzEntry: Sendable {
@@ -22,6 +23,8 @@ package struct FuzzEntry: Sendable {
 
         /// Bytes that become values.
         static let decoder = Bounds(bytesPerByte: 64, bytes: 64 << 10, milliseconds: 10)
+        /// What one of the lane's rings holds, a few times over.
+        static let ring = Bounds(bytesPerByte: 64, bytes: 1 << 20, milliseconds: 10)
         /// A session with its answers, some of which are as large as the tables that they show, and the input shown again and again.
         static let session = Bounds(bytesPerByte: 512, bytes: 1 << 20, milliseconds: 100)
         /// What may say that it is much longer than it is. Each is told how long at most.
@@ -54,6 +57,7 @@ package struct FuzzEntry: Sendable {
         FuzzEntry("batch", .machine) { fuzzBatch($0) },
         FuzzEntry("deaths", .machine) { fuzzDeaths($0) },
         FuzzEntry("compression", .codec) { fuzzCodecs($0) },
+        FuzzEntry("lane", .ring) { fuzzLane($0) },
         // A server, seen from the client library
         FuzzEntry("deliveries", .client) { fuzzDeliveries($0) },
         // The data directory
