@@ -48,11 +48,13 @@ package struct ArbitraryFrames {
     private mutating func offset() -> Int64 { choices.oneIn(4) ? choices.number() : Int64(choices.choose(32)) }
     private mutating func optional() -> Int64? { choices.choose(3) == 0 ? choices.number() : nil }
 
-    private mutating func name() -> String {
-        choices.pick(["a", "b", "orders", "topic", "dead", "x", "__cursors", "", "../a", "a b", String(repeating: "n", count: 250), "\u{0}", "é"])
-    }
+    private mutating func name() -> String { choices.pick(Self.names) }
+    private mutating func pattern() -> String { choices.pick(Self.patterns) }
 
-    private mutating func pattern() -> String { choices.pick(["", "#", "*.a", "a.*.#", "a", "#.#.#", String(repeating: "*.", count: 120)]) }
+    private static let names = [
+        "a", "b", "orders", "topic", "dead", "x", "__cursors", "", "../a", "a b", String(repeating: "n", count: 250), "\u{0}", "é",
+    ]
+    private static let patterns = ["", "#", "*.a", "a.*.#", "a", "#.#.#", String(repeating: "*.", count: 120)]
 
     private mutating func position() -> Frame.Position {
         switch choices.choose(4) {

@@ -21,6 +21,9 @@ package struct ArbitraryRequests {
 
     package var isUsedUp: Bool { choices.isUsedUp }
 
+    // Made once: the long ones take longer than everything else about a request.
+    private static let topics = ["a", "b", "orders", "topic", "", "__groups", "a/b", String(repeating: "t", count: 260)]
+    private static let groups = ["g", "group", "", String(repeating: "g", count: 1_100)]
     private static let fields = Dictionary(uniqueKeysWithValues: KafkaAPIKey.allCases.map { ($0, $0.requestFields) })
 
     package mutating func next(into buffer: inout ByteBuffer) {
@@ -165,8 +168,8 @@ package struct ArbitraryRequests {
     private mutating func text(_ name: String) -> String {
         switch name {
         case "Topic", "TopicName", "TopicNames", "Match":
-            return choices.pick(["a", "b", "orders", "topic", "", "__groups", "a/b", String(repeating: "t", count: 260)])
-        case "GroupId", "Groups", "GroupsNames", "Key", "CoordinatorKeys": return choices.pick(["g", "group", "", String(repeating: "g", count: 1_100)])
+            return choices.pick(Self.topics)
+        case "GroupId", "Groups", "GroupsNames", "Key", "CoordinatorKeys": return choices.pick(Self.groups)
         case "MemberId": return choices.pick(["", "", "m", "fuzz-1"])
         case "ProtocolType": return choices.pick(["consumer", "connect", ""])
         case "ProtocolName": return choices.pick(["range", "roundrobin", ""])
