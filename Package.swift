@@ -126,8 +126,11 @@ if Context.environment["NEEDLETAIL_FUZZ"] != nil {
         .target(name: "needletail", dependencies: dependencies, exclude: ["README.md", "main.swift"], swiftSettings: settings),
         .target(name: "CFuzzWatch", path: "tools/fuzzer/watch"),
         .executableTarget(
-            name: "fuzz", dependencies: ["needletail", "CFuzzWatch"], path: "tools/fuzzer", exclude: ["corpora", "watch", "README.md", "record.py"],
-            swiftSettings: settings),
+            name: "fuzz", dependencies: ["needletail", "CFuzzWatch", "Bytes"], path: "tools/fuzzer", exclude: ["corpora", "watch", "README.md", "record.py"],
+            swiftSettings: settings,
+            linkerSettings: ["cmp", "const_cmp"].flatMap { kind in
+                [1, 2, 4, 8].map { .unsafeFlags(["-Xlinker", "--wrap=__sanitizer_cov_trace_\(kind)\($0)"]) }
+            }),
     ]
 }
 

@@ -4,6 +4,19 @@ internal import SegmentLog
 /// `bytes` are records of the groups' log, each behind two bytes of length. What was understood must be the same after being written
 /// again; a broker that starts with it must answer everything that can be asked of groups, or say why it does not start.
 package func fuzzGroups(_ bytes: RawSpan) {
+    let storage = FuzzedBroker.storage()
+    FuzzedBroker.write(groupRecords(bytes), to: "__groups", storage)
+    for _ in 0..<2 {
+        guard let started = FuzzedBroker(storage) else { return }
+        started.useGroups()
+        started.stop()
+        storage.closeAll()
+    }
+}
+
+package func fuzzGroupDecoder(_ bytes: RawSpan) { _ = groupRecords(bytes) }
+
+private func groupRecords(_ bytes: RawSpan) -> [[UInt8]] {
     var known: [[UInt8]] = []
     for record in FuzzedBroker.records(in: bytes) {
         guard let decoded = try? GroupRecord(decoding: record.rawSpan) else { continue }
@@ -15,14 +28,7 @@ package func fuzzGroups(_ bytes: RawSpan) {
         precondition([UInt8](twice.bytes) == [UInt8](written.bytes), "a record changes by being written and read")
         known.append(record)
     }
-    let storage = FuzzedBroker.storage()
-    FuzzedBroker.write(known, to: "__groups", storage)
-    for _ in 0..<2 {
-        guard let started = FuzzedBroker(storage) else { return }
-        started.useGroups()
-        started.stop()
-        storage.closeAll()
-    }
+    return known
 }
 
 /// `bytes` as what a member of a group says of itself.

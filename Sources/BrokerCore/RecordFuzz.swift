@@ -7,6 +7,15 @@ internal import SegmentLog
 
 /// `bytes` are records of the catalog, each behind two bytes of length.
 package func fuzzCatalog(_ bytes: RawSpan) {
+    let storage = MemoryStorage(isVolatile: false)
+    FuzzedBroker.write(catalogRecords(bytes), to: "__catalog", storage)
+    FuzzedBroker.use(storage)
+}
+
+package func fuzzCatalogDecoder(_ bytes: RawSpan) { _ = catalogRecords(bytes) }
+
+/// Those that are understood, and that a broker can start with.
+private func catalogRecords(_ bytes: RawSpan) -> [[UInt8]] {
     var known: [[UInt8]] = []
     for record in FuzzedBroker.records(in: bytes) {
         guard let decoded = try? CatalogRecord(decoding: record.rawSpan) else { continue }
@@ -18,13 +27,19 @@ package func fuzzCatalog(_ bytes: RawSpan) {
         if case .topic(_, _, let options) = decoded, options.partitions > 16 { continue }
         known.append(record)
     }
-    let storage = MemoryStorage(isVolatile: false)
-    FuzzedBroker.write(known, to: "__catalog", storage)
-    FuzzedBroker.use(storage)
+    return known
 }
 
 /// `bytes` are records of the cursors, each behind two bytes of length; the topics that they speak of are there.
 package func fuzzCursors(_ bytes: RawSpan) {
+    let storage = FuzzedBroker.storage()
+    FuzzedBroker.write(cursorRecords(bytes), to: "__cursors", storage)
+    FuzzedBroker.use(storage)
+}
+
+package func fuzzCursorDecoder(_ bytes: RawSpan) { _ = cursorRecords(bytes) }
+
+private func cursorRecords(_ bytes: RawSpan) -> [[UInt8]] {
     var known: [[UInt8]] = []
     for record in FuzzedBroker.records(in: bytes) {
         guard let decoded = try? CursorRecord(decoding: record.rawSpan) else { continue }
@@ -36,9 +51,7 @@ package func fuzzCursors(_ bytes: RawSpan) {
         precondition(before.settled.count == after.settled.count && before.aside.count == after.aside.count)
         known.append(record)
     }
-    let storage = FuzzedBroker.storage()
-    FuzzedBroker.write(known, to: "__cursors", storage)
-    FuzzedBroker.use(storage)
+    return known
 }
 
 /// `bytes` are what stands in the log of messages that were set aside, each behind two bytes of length; the cursors name the first ones.

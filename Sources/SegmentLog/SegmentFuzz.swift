@@ -3,21 +3,11 @@ internal import Bytes
 /// Gives arbitrary bytes to every decoder of stored data: as a segment, as a batch from a client, as records, as index files and as
 /// a checkpoint. Nothing may trap; what comes out is of no interest. A fuzzer calls this once per input.
 package func fuzzSegment(_ bytes: RawSpan) {
-    _ = try? RecordBatchHeader(checking: bytes, limit: 1 << 20)
-    fuzzRecords(bytes, from: 0)
-    if bytes.byteCount > RecordBatchHeader.byteCount { fuzzRecords(bytes, from: RecordBatchHeader.byteCount) }
+    fuzzSegmentDecoders(bytes)
     _ = OffsetIndex(decoding: bytes, segmentLength: bytes.byteCount)
     _ = TimeIndex(decoding: bytes)
     _ = try? Checkpoint(decoding: bytes)
     fuzzDirectory(bytes)
-}
-
-private func fuzzRecords(_ bytes: RawSpan, from start: Int) {
-    _ = try? RecordReader.range(of: 1, through: 3, in: bytes, records: start..<bytes.byteCount)
-    do throws(ByteError) {
-        var reader = try RecordReader(bytes, records: start..<bytes.byteCount)
-        while let record = try reader.next() { _ = RecordHeaderReader.check(bytes, headers: record.headers, count: record.headerCount) }
-    } catch {}
 }
 
 /// Puts the bytes into a log directory under each of its names, then verifies, opens and reads it.

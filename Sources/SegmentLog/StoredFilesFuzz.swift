@@ -29,6 +29,13 @@ package func batchWithItsChecksum(_ bytes: [UInt8]) -> [UInt8]? {
 
 /// Puts `bytes`, with the right beginning and checksum, as the checkpoint of a log that is sound otherwise.
 package func fuzzCheckpoint(_ bytes: RawSpan) {
+    FuzzedLog.use(FuzzedLog.storage(replacing: [LogFiles.checkpoint: decodedCheckpoint(bytes)]))
+}
+
+/// The same, decoded and written alone.
+package func fuzzCheckpointDecoder(_ bytes: RawSpan) { _ = decodedCheckpoint(bytes) }
+
+private func decodedCheckpoint(_ bytes: RawSpan) -> [UInt8] {
     var content = [UInt8](bytes)
     if content.count >= 16 {
         for (index, byte) in Checkpoint.beginning.enumerated() { content[index] = byte }
@@ -41,7 +48,7 @@ package func fuzzCheckpoint(_ bytes: RawSpan) {
         guard let second = try? Checkpoint(decoding: again.rawSpan) else { preconditionFailure("a checkpoint that we wrote cannot be read") }
         precondition(second.encoded() == again, "a checkpoint changes by being read and written")
     }
-    FuzzedLog.use(FuzzedLog.storage(replacing: [LogFiles.checkpoint: content]))
+    return content
 }
 
 /// Puts `bytes` as the indexes of a log that was left clean, so that they are believed: first two bytes that say how many of the
@@ -167,12 +174,12 @@ enum FuzzedLog {
 
 extension Checkpoint {
     /// Magic and version, as they are stored.
-    fileprivate static var beginning: [UInt8] {
+    fileprivate static let beginning: [UInt8] = {
         var buffer = ByteBuffer()
         buffer.append(little: magic)
         buffer.append(little: version)
         return [UInt8](buffer.bytes)
-    }
+    }()
 }
 
 extension [UInt8] {

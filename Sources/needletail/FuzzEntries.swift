@@ -14,6 +14,14 @@ package struct FuzzEntry: Sendable {
     package let name: String
     package let bounds: Bounds
     package let run: @Sendable (RawSpan) -> Void
+    /// What the neighbours of an input are given to: the entry itself where it is quick, what it decodes with where it works with a whole
+    /// log or broker; nil where there is no such thing.
+    package let decoder: Decoder?
+
+    package struct Decoder: Sendable {
+        package let bounds: Bounds
+        package let run: @Sendable (RawSpan) -> Void
+    }
 
     /// What one input may take: live memory at any moment, and processor time. tools/fuzzer watches both.
     package struct Bounds: Sendable {
@@ -41,6 +49,15 @@ package struct FuzzEntry: Sendable {
         self.name = name
         self.bounds = bounds
         self.run = run
+        decoder = Decoder(bounds: bounds, run: run)
+    }
+
+    /// One that works with a log or a broker.
+    private init(_ name: String, decoder: (@Sendable (RawSpan) -> Void)?, _ run: @escaping @Sendable (RawSpan) -> Void) {
+        self.name = name
+        bounds = .machine
+        self.run = run
+        self.decoder = decoder.map { Decoder(bounds: .decoder, run: $0) }
     }
 
     package static let all = [
@@ -54,21 +71,21 @@ package struct FuzzEntry: Sendable {
         FuzzEntry("kafka-requests", .session) { fuzzKafkaRequests($0) },
         FuzzEntry("member-metadata", .decoder) { fuzzSubscriptionMetadata($0) },
         FuzzEntry("patterns", .decoder) { fuzzPatterns(String(decodingBytes: $0)) },
-        FuzzEntry("batch", .machine) { fuzzBatch($0) },
-        FuzzEntry("deaths", .machine) { fuzzDeaths($0) },
+        FuzzEntry("batch", decoder: { fuzzBatchDecoders($0) }) { fuzzBatch($0) },
+        FuzzEntry("deaths", decoder: nil) { fuzzDeaths($0) },
         FuzzEntry("compression", .codec) { fuzzCodecs($0) },
         FuzzEntry("lane", .ring) { fuzzLane($0) },
         // A server, seen from the client library
         FuzzEntry("deliveries", .client) { fuzzDeliveries($0) },
         // The data directory
-        FuzzEntry("segment", .machine) { fuzzSegment($0) },
-        FuzzEntry("checkpoint", .machine) { fuzzCheckpoint($0) },
-        FuzzEntry("indexes", .machine) { fuzzIndexes($0) },
-        FuzzEntry("compaction", .machine) { fuzzCompaction($0) },
-        FuzzEntry("catalog", .machine) { fuzzCatalog($0) },
-        FuzzEntry("cursors", .machine) { fuzzCursors($0) },
-        FuzzEntry("aside", .machine) { fuzzAside($0) },
-        FuzzEntry("groups", .machine) { fuzzGroups($0) },
+        FuzzEntry("segment", decoder: { fuzzSegmentDecoders($0) }) { fuzzSegment($0) },
+        FuzzEntry("checkpoint", decoder: { fuzzCheckpointDecoder($0) }) { fuzzCheckpoint($0) },
+        FuzzEntry("indexes", decoder: { fuzzIndexDecoders($0) }) { fuzzIndexes($0) },
+        FuzzEntry("compaction", decoder: { fuzzFilter($0) }) { fuzzCompaction($0) },
+        FuzzEntry("catalog", decoder: { fuzzCatalogDecoder($0) }) { fuzzCatalog($0) },
+        FuzzEntry("cursors", decoder: { fuzzCursorDecoder($0) }) { fuzzCursors($0) },
+        FuzzEntry("aside", decoder: nil) { fuzzAside($0) },
+        FuzzEntry("groups", decoder: { fuzzGroupDecoder($0) }) { fuzzGroups($0) },
         // The operator
         FuzzEntry("configuration", .text) { fuzzConfiguration($0) },
         FuzzEntry("command-line", .text) { fuzzCommandLine($0) },

@@ -16,12 +16,13 @@ import Testing
         #expect(!files.isEmpty)
         for file in files {
             let bytes = try TextFile.bytes(folder + "/" + file.name, most: 1 << 20)
-            entry.run(bytes.rawSpan)
             // Broken off and with one bit turned, as a fuzzer begins.
-            entry.run(bytes.rawSpan.extracting(first: bytes.count * 2 / 3))
             var turned = bytes
             if !turned.isEmpty { turned[turned.count / 2] ^= 0x10 }
-            entry.run(turned.rawSpan)
+            for input in [bytes, Array(bytes.prefix(bytes.count * 2 / 3)), turned] {
+                entry.run(input.rawSpan)
+                entry.decoder?.run(input.rawSpan)
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-// What one input takes of memory and processor time, told by the sanitizer's allocator.
+// What one input takes of memory and processor time, told by the sanitizer's allocator; and what code was reached.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -16,3 +16,14 @@ struct watch_taken {
     uint64_t nanoseconds;
 };
 struct watch_taken watch_end(void);
+
+// Forgets which code was reached so far, as libFuzzer does before each of its inputs.
+void watch_forget_reached(void);
+// Looks for code that was reached since then and never noted; notes it where asked to, or seeks it: 1 when there is any.
+int watch_seek_new(int notes);
+// Forgets that what is sought was reached; whether some of it was reached since, which is noted and sought no more; whether anything is left.
+void watch_forget_sought(void);
+int watch_found_sought(void);
+int watch_seeks(void);
+// Neighbours are being tried: what is compared meanwhile is of no interest.
+void watch_near(int begins);
