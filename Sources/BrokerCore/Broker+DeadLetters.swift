@@ -165,7 +165,7 @@ extension Broker {
                     var index: Int32 = -1
                     if let destination {
                         target = destination
-                    } else if let origin = try origin(of: record, bytes) {
+                    } else if let origin = origin(of: record, bytes, among: move.lane.subscription.topic) {
                         (target, index) = origin
                     } else {
                         giveBack(move, offset, offset)
@@ -245,7 +245,9 @@ extension Broker {
         swap(&input, &scratch)
         defer { swap(&input, &scratch) }
         guard isHere(target) else {
-            let append = Append(target: .topic(target.id, partition: index), content: .message(message), durability: .group, answer: .whenReached)
+            var append = Append(target: .topic(target.id, partition: index), content: .message(message), durability: .group, answer: .whenReached)
+            // Whose letters go where, its owner alone knows.
+            if case .redrive = move.kind { append.redrivenFrom = move.lane.subscription.topic.id }
             return ask(target.owner, .append(append), input.bytes, .moved(MovedRecord(move: move, first: first, last: last)))
         }
         let partition = try choosePartition(target, index, .message(message), input.bytes)
@@ -404,8 +406,16 @@ extension Broker {
         for move in started { moves.append(move) }
     }
 
-    /// Where a dead letter came from; nil when it does not say, or that is gone.
-    private func origin(of record: Record, _ bytes: RawSpan) throws(BrokerError) -> (Topic, Int32)? {
+    /// Whether dead letters of this topic, which is on this shard, go to that one.
+    func sendsLetters(_ topic: Topic, to letters: TopicID) -> Bool {
+        guard let name = topics[letters]?.name else { return false }
+        if topic.options.subscription.deadLetterTopic == name || Mutant.isActive("believesEveryOrigin") { return true }
+        return topic.subscriptions.values.contains { deadLetterTopic($0) == name } || topic.transient.contains { deadLetterTopic($0) == name }
+    }
+
+    /// Where a dead letter came from; nil when it does not say, or that is gone. What it says anybody may have written who may publish among
+    /// the letters, so it is believed only of a topic whose letters go there.
+    private func origin(of record: Record, _ bytes: RawSpan, among letters: Topic) -> (Topic, Int32)? {
         var topic: Topic?
         var index: Int32 = -1
         do throws(ByteError) {
@@ -419,7 +429,7 @@ extension Broker {
                 }
             }
         } catch { return nil }
-        guard let topic else { return nil }
+        guard let topic, !isHere(topic) || sendsLetters(topic, to: letters.id) else { return nil }
         return (topic, index >= 0 && index < topic.options.partitions ? index : -1)
     }
 }

@@ -12,6 +12,9 @@ extension Broker {
         switch append.target {
         case .topic(let topicID, let partition):
             guard let topic = topic(topicID), isHere(topic) else { throw BrokerError(.unknownTopic, "no topic with id \(topicID.rawValue)") }
+            if let letters = append.redrivenFrom, !sendsLetters(topic, to: letters) {
+                throw BrokerError(.invalidRequest, "the dead letters of '\(topic.name)' go elsewhere")
+            }
             if partition < 0, topic.partitions.count > 1, case .batch(let range) = append.content {
                 return try appendByKey(append, range, to: topic, id, session, input)
             }

@@ -79,6 +79,8 @@ package struct Append: Sendable {
     /// May only strengthen the topic's own.
     package var durability: Durability
     package var answer: Answer
+    /// A dead letter on its way back from there: only a topic whose dead letters go there takes it.
+    var redrivenFrom: TopicID?
 
     package enum Target: Sendable {
         /// `partition` -1: the broker chooses, by the key where there is one.

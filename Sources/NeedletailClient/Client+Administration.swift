@@ -73,7 +73,8 @@ extension Client {
         return try answer.expect { if case .count(let count) = $0 { count } else { nil } }
     }
 
-    /// Moves dead letters back to where they came from; answers how many.
+    /// Moves dead letters back to where they came from; answers how many. A letter whose topic is gone, or sends its dead letters elsewhere
+    /// by now, stays: what it says of itself anybody may have written.
     ///
     /// ```swift
     /// let moved = try await client.redrive("tasks.dead", limit: 100)

@@ -176,6 +176,45 @@ struct BrokerConsumingTests {
         #expect(harness.broker.counters.deadLettered == 3)
     }
 
+    /// Whoever may publish among dead letters may write any origin: it leads no further than to topics whose letters these are.
+    @Test func aForgedOriginLeadsNowhere() throws {
+        let harness = try Harness()
+        let victim = try harness.create("victim", .queue())
+        let other = try harness.create("other", .queue(SubscriptionOptions(deadLetterTopic: "elsewhere")))
+        let topic = try harness.create("q", .queue(SubscriptionOptions(deadLetterTopic: "dead")))
+        let dead = try harness.create("dead", .queue())
+        func letter(_ origin: String) {
+            var input = ByteBuffer()
+            RecordHeaderReader.encode(name: "x-origin-topic", value: Array(origin.utf8), into: &input)
+            let headers = ByteRange(start: 0, count: input.count)
+            input.append(Array("forged \(origin)".utf8))
+            let message = MessageRanges(
+                key: nil, payload: ByteRange(start: headers.count, count: input.count - headers.count), headers: headers, headerCount: 1, timestamp: nil,
+                producer: nil)
+            harness.answer(
+                .append(Append(target: .topic(dead, partition: 0), content: .message(message), durability: .none, answer: .whenReached)),
+                input: [UInt8](input.bytes))
+        }
+        for origin in ["victim", "other", "dead", "q", "nobody"] { letter(origin) }
+        harness.subscribe("q", "queue", credit: 1_000)
+        harness.publish(topic, count: 2)
+        for delivery in harness.taken() { harness.settle(delivery.delivery, .reject) }
+        harness.settleDown()
+        // Those behind the forged ones go back all the same.
+        guard case .count(3)? = harness.answer(.redrive(topic: "dead", limit: 0)) else {
+            Issue.record("the letters of 'q' go back, and no others")
+            return
+        }
+        #expect(harness.takenPayloads() == ["forged q", "m0", "m1"])
+        for (consumer, name) in ["victim", "other"].enumerated() {
+            harness.subscribe(name, "queue", consumer: UInt32(10 + consumer))
+            #expect(harness.takenPayloads().isEmpty, "\(name)")
+        }
+        harness.subscribe("dead", "queue", consumer: 20)
+        #expect(harness.takenPayloads() == ["forged victim", "forged other", "forged dead", "forged nobody"])
+        _ = (victim, other)
+    }
+
     @Test func redriveBringsDeadLettersBackWithoutTheirHistory() throws {
         let harness = try Harness()
         let topic = try harness.create("q", .queue(SubscriptionOptions(deadLetterTopic: "dead")))

@@ -279,6 +279,10 @@ import Testing
         #expect(count == 2)
         let again = try fleet.taken().map(\.text)
         #expect(again == ["m0", "m1"])
+        // Another of that name, whose letters go nowhere: what is left stays.
+        _ = fleet.answer(.deleteTopic(name: "work"), session)
+        _ = try fleet.create("work", session, .queue())
+        guard case .count(0)? = fleet.answer(.redrive(topic: "dead", limit: 0), session) else { throw Wrong(what: "a letter went to a stranger") }
         guard case .purged(let rest, _)? = fleet.answer(.purge(topic: "dead", partition: nil, before: nil), session) else { throw Wrong(what: "not purged") }
         #expect(rest == 1)
     }
