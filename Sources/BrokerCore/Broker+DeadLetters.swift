@@ -252,6 +252,7 @@ extension Broker {
         }
         let partition = try choosePartition(target, index, .message(message), input.bytes)
         let log = try openLog(partition)
+        if partition.isMemory, !move.lane.partition.isMemory { try checkMemory(for: message.payload?.count ?? 0) }
         let result: AppendResult
         do throws(LogError) { result = try log.append(MessageParts(message), input: input.bytes, now: now) } catch {
             failed(partition, log)

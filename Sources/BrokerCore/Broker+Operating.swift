@@ -80,7 +80,7 @@ extension Broker {
         partition.isFloorMoved = false
         let floor = topic.options.untilAcknowledged ? partition.acknowledgedFloor : nil
         let start = log.watermarks.start
-        log.applyRetention(floor: floor, now: now)
+        log.applyRetention(floor: floor, now: now, emptiesActive: room.memory.isTight)
         considerAside(topic, partition, log)
         guard log.watermarks.start > start else { return }
         for lane in partition.lanes where lane.cursor.retentionFloor < log.watermarks.start { loseBelowStart(lane, log.watermarks.start) }

@@ -160,8 +160,10 @@ extension Broker {
 
     private func applyRetention(toFloorOf partition: Partition, _ topic: Topic) {
         partition.isFloorMoved = false
-        guard let log = partition.log, log.fault == nil, log.segmentCount > 1, let floor = partition.acknowledgedFloor else { return }
-        log.applyRetention(floor: floor, now: now)
+        guard let log = partition.log, log.fault == nil, let floor = partition.acknowledgedFloor else { return }
+        let emptiesActive = partition.isMemory && room.memory.isTight
+        guard log.segmentCount > 1 || emptiesActive else { return }
+        log.applyRetention(floor: floor, now: now, emptiesActive: emptiesActive)
         considerAside(topic, partition, log)
     }
 

@@ -60,6 +60,7 @@ extension Broker {
         let log = try openLog(partition)
         if let fault = log.fault { throw BrokerError(.storageFailed, "the log takes no more writes: \(fault)") }
         let isOpening = log.isClosedOnDisk
+        try checkMemory(for: partition.isMemory ? content.byteCount : 0)
         if !partition.isMemory { try checkRoom(for: content.byteCount) }
         if isOpening { try checkDescriptors() }
         let result: AppendResult

@@ -92,7 +92,10 @@ package final class Broker {
     var notices: [Notice] = []
     /// Whose log is being compacted.
     var compacting: Partition?
-    var room = DiskRoom()
+    var room = (disk: DiskRoom(), memory: MemoryRoom())
+    /// What logs that are not ready had staged when that was last looked at.
+    var stagedBytes = 0
+    var lastStagedLook = Instant(rawValue: 0)
 
     // Work of the tick
     var touched: [Partition] = []

@@ -53,6 +53,7 @@ package struct BrokerCounters: Sendable, Equatable {
     /// How long the last one took.
     package var compactionNanoseconds: UInt64 = 0
 
+    package var memory: UInt64 = 0
     package var consumersPerSession: UInt64 = 0
     package var unsettledPerConsumer: UInt64 = 0
     package var parkedFetches: UInt64 = 0
@@ -82,6 +83,7 @@ package struct BrokerCounters: Sendable, Equatable {
     /// The limits' counters by the limits' keys.
     var limits: [(String, UInt64)] {
         [
+            ("memory", memory),
             ("consumers_per_session", consumersPerSession), ("unsettled_per_consumer", unsettledPerConsumer), ("parked_fetches", parkedFetches),
             ("topics", topics), ("partitions", partitions), ("partitions_per_topic", partitionsPerTopic), ("annotations", annotations),
             ("compaction_memory", compactionBytes),

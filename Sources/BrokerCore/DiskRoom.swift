@@ -33,11 +33,11 @@ struct DiskRoom {
 extension Broker {
     /// Refuses a publish to disk while the disk is nearly full.
     func checkRoom(for bytes: Int) throws(BrokerError) {
-        room.note(bytes)
-        if room.wantsLook || room.isLow { lookAtDisk() }
-        guard room.isLow else { return }
+        room.disk.note(bytes)
+        if room.disk.wantsLook || room.disk.isLow { lookAtDisk() }
+        guard room.disk.isLow else { return }
         counters.diskLow &+= 1
-        throw BrokerError(.limitReached, "the disk is nearly full: \(room.free) bytes are free where \(room.reserve) are kept in reserve")
+        throw BrokerError(.limitReached, "the disk is nearly full: \(room.disk.free) bytes are free where \(room.disk.reserve) are kept in reserve")
     }
 
     /// Refuses a publish to a log whose files are not open while the descriptors are needed for those that are.
@@ -48,9 +48,9 @@ extension Broker {
     }
 
     func lookAtDisk() {
-        guard room.look(storage.space(of: options.directory), reserve: options.diskReserveBytes) else { return }
+        guard room.disk.look(storage.space(of: options.directory), reserve: options.diskReserveBytes) else { return }
         // One disk for all: who sees a change makes the others look, and one tells.
         for other in 0..<map.shards where other != shard { mail[other].events.append(.diskChanged) }
-        if isAuthority { notices.append(room.isLow ? .diskLow(free: room.free, reserve: room.reserve) : .diskRoomAgain(free: room.free)) }
+        if isAuthority { notices.append(room.disk.isLow ? .diskLow(free: room.disk.free, reserve: room.disk.reserve) : .diskRoomAgain(free: room.disk.free)) }
     }
 }

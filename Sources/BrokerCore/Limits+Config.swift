@@ -11,6 +11,7 @@ extension Limits {
         func time(_ key: String, _ value: inout Int) {
             value = Int(options.duration(key, default: .milliseconds(value), in: .milliseconds(10) ... .seconds(3_600)).milliseconds)
         }
+        memoryBytes = options.size("memory", default: nil, in: .mebibytes(16)...(.gibibytes(16_384)), or: "auto")?.bytes
         count("connections", &connections, most: 10_000_000)
         count("connections_per_address", &connectionsPerAddress, most: 10_000_000)
         count("handshakes", &handshakes, most: 10_000_000)

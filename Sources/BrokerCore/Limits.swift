@@ -1,5 +1,7 @@
 /// Every bound of the broker, by name. Reaching one is an outcome with a counter of the same name, never an accident.
 package struct Limits: Sendable, Equatable {
+    /// What the process holds for its peers; nil: three fifths of what the machine or its control group has.
+    package var memoryBytes: Int?
     package var connections = 20_000
     /// Of one host. Below `connections`, so that no host has them all; loopback counts like any other.
     package var connectionsPerAddress = 15_000

@@ -13,6 +13,9 @@ package enum Notice: Equatable, Sendable {
     /// Publishes are refused until there is more room.
     case diskLow(free: Int, reserve: Int)
     case diskRoomAgain(free: Int)
+    /// The same for want of memory.
+    case memoryFull(used: Int, limit: Int)
+    case memoryRoomAgain(used: Int)
     /// A log could not be compacted; it is tried again later, and grows meanwhile.
     case compactionFailed(log: String, reason: String)
     /// Publishers wait for a flush that does not end; it has ended, and whether the log had been given up by then.

@@ -1,3 +1,4 @@
+internal import Bytes
 internal import CLinux
 
 /// What the system says of itself and allows this process.
@@ -41,6 +42,44 @@ package enum SystemLimits {
         // Safety: one number is filled.
         unsafe sys_limit_locked_memory(&soft)
         return soft
+    }
+
+    /// Bytes of memory that this process may use: the machine's, or less where its control group has less.
+    package static var memory: UInt64 {
+        let machine = text(of: "/proc/meminfo").split(separator: "\n").first { $0.hasPrefix("MemTotal:") }
+        let kibibytes = machine.flatMap { UInt64($0.filter(\.isNumber)) } ?? 1 << 20
+        return controlGroups.reduce(kibibytes << 10) { min($0, $1) }
+    }
+
+    /// What the process's control groups allow, in both versions of them. A group's own file may lie elsewhere in a container: then its root's counts.
+    private static var controlGroups: [UInt64] {
+        var found: [UInt64] = []
+        for line in text(of: "/proc/self/cgroup").split(separator: "\n") {
+            let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            guard parts.count == 3 else { continue }
+            let isUnified = parts[0] == "0" && parts[1].isEmpty
+            guard isUnified || parts[1].split(separator: ",").contains("memory") else { continue }
+            let (root, name) = isUnified ? ("/sys/fs/cgroup", "memory.max") : ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            var path = String(parts[2])
+            while true {
+                let limit = text(of: root + (path == "/" ? "" : path) + "/" + name)
+                if let bytes = UInt64(limit.filter { !$0.isWhitespace }), bytes > 0 { found.append(bytes) }
+                guard path.count > 1, let slash = path.lastIndex(of: "/") else { break }
+                path = slash == path.startIndex ? "/" : String(path[..<slash])
+            }
+        }
+        return found
+    }
+
+    /// A small file of the system; nothing where there is none.
+    private static func text(of path: String) -> String {
+        var content = ByteBuffer()
+        do throws(Errno) {
+            let file = try File.open(path)
+            defer { try? file.close() }
+            try file.read(at: 0, count: 64 << 10, into: &content)
+        } catch { return "" }
+        return String(decodingBytes: content.bytes)
     }
 
     package struct Filesystem: Sendable {

@@ -6,10 +6,13 @@ extension Log {
     /// Removes whole segments that retention no longer keeps: by age, by bytes, and everything below `floor` where one is given.
     /// The active segment stays; one whose every record is too old is rolled, and goes the next time. Age counts from the broker's own
     /// time of a segment's last append. Called now and then, for logs at rest as well.
-    package func applyRetention(floor: Offset?, now: Now) {
+    ///
+    /// - Parameter emptiesActive: where memory is short, a memory topic's active segment goes as well when all of it lies below the floor.
+    package func applyRetention(floor: Offset?, now: Now, emptiesActive: Bool = false) {
         guard fault == nil, !isClosed, background.readying == nil else { return }
         if now.time > lastTime { lastTime = now.time }
         if options.cleanup.deletes, options.retentionMilliseconds >= 0, let segment = active, segment.end > 0, isExpired(segment) { try? roll() }
+        if emptiesActive, storage.isVolatile, let floor, floor >= watermarks.end, watermarks.flushed == watermarks.end { try? roll() }
         var total = bytes
         var count = 0
         while count < segments.count - 1 {

@@ -121,6 +121,8 @@ package final class Log {
     }
 
     package var segmentCount: Int { segments.count }
+    /// Appended and not written yet.
+    package var stagedBytes: Int { staging.count }
 
     /// Where the newest `count` segments begin; nil when there are no others.
     package func base(ofLast count: Int) -> Offset? { count > 0 && count < segments.count ? segments[segments.count - count].base : nil }

@@ -22,6 +22,8 @@ package final class MemoryStorage: LogStorage {
     private var directories: [String: [String: File]] = [:]
     private var handles: [Int32: File] = [:]
     private var nextHandle: Int32 = 1
+    /// What all files take.
+    package private(set) var bytes = 0
     private var completions: [(StorageTicket, StorageResult)] = []
 
     package init(isVolatile: Bool = true) { self.isVolatile = isVolatile }
@@ -119,7 +121,10 @@ package final class MemoryStorage: LogStorage {
 
     package func remove(_ path: String) throws(StorageError) {
         let (directory, name) = split(path)
-        if directories[directory]?.removeValue(forKey: name) != nil { return }
+        if let gone = directories[directory]?.removeValue(forKey: name) {
+            bytes -= gone.memory?.capacity ?? 0
+            return
+        }
         guard directories[path]?.isEmpty == true else { throw failure("remove", path, 2, "no such file, or not empty") }
         directories[path] = nil
     }
@@ -177,6 +182,7 @@ package final class MemoryStorage: LogStorage {
             throw failure("mmap", "anonymous", 12, "out of memory")
         }
         file.memory?.copy(to: bigger, count: file.size)
+        bytes += bigger.capacity - (file.memory?.capacity ?? 0)
         file.memory = bigger
         return bigger
     }

@@ -63,6 +63,7 @@ package struct ShardPlace {
     /// How others wake it; nil where there are none.
     var doorbell: Doorbell?
     var connections = ConnectionCount()
+    var memory = MemoryCount()
     var histograms = TickHistograms()
     /// Of all shards, this one included.
     var all: [ShardHistograms] = []

@@ -44,6 +44,11 @@ final class Connection {
     var inputGrownTo = 0
     /// What the shard has counted of `input`.
     var countedInput = 0
+    /// What the shard has counted of all that it holds.
+    var countedBytes = 0
+    /// It has published since the sweep came by; it was given deliveries.
+    var hasPublished = false
+    var takesDeliveries = false
     /// Whether the shard counts it among those in their handshake.
     var isNewcomer = true
     /// Whether the session left whole frames unread.
@@ -68,6 +73,9 @@ final class Connection {
         self.session = session
         lastActive = now
     }
+
+    /// Memory of what is said and not sent; stored slices are the log's.
+    var outputBytes: Int { output.bytes.count + inFlight.bytes.count }
 
     var unreadBytes: Int { input.count - inputStart }
 

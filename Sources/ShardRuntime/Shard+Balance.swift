@@ -26,7 +26,7 @@ extension Shard {
         let hasMuchUnanswered = connection.unansweredBytes > limits.unansweredBytes
         // Nothing is gained by reading more of what is not carried out yet.
         let hasMuchUnread = connection.isHeld && connection.unreadBytes > Shard.heldBytes
-        let mayReceive = connection.isWritable && isRunning && !broker.isCongested && !hasMuchUnread
+        let mayReceive = connection.isWritable && isRunning && !broker.isCongested && !hasMuchUnread && !hasToWait(connection)
         if connection.isReceiving, !mayReceive || hasManyUnanswered || hasMuchUnanswered {
             counters.receivesPaused += 1
             if hasManyUnanswered { counters.unansweredRequests += 1 }

@@ -16,6 +16,7 @@ extension Shard {
                 end(connection, "slow_peer", "limits.write_timeout", connection.pendingBytes)
                 continue
             }
+            connection.hasPublished = false
             if connection.state == .open {
                 if sendsTooSlowly(connection, now.instant) {
                     counters.frameTimeouts += 1

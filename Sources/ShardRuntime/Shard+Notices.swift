@@ -35,6 +35,10 @@ extension Shard {
                 case .preparation: ("preparation_failed", "its next segment is made when it is needed, or prepared by the next try")
                 }
             log.warn(event, [("log", .text(name)), ("reason", .text(reason)), ("meaning", meaning)])
+        case .memoryFull(let used, let limit):
+            log.error(
+                "memory_full", [("used_bytes", .init(used)), ("limit_bytes", .init(limit)), ("meaning", "publishes are refused until some of it is gone")])
+        case .memoryRoomAgain(let used): log.info("memory_room_again", [("used_bytes", .init(used))])
         case .diskRoomAgain(let free): log.info("disk_room_again", [("free_bytes", .init(free))])
         }
     }

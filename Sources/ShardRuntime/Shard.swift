@@ -32,6 +32,7 @@ package final class Shard: DriverHandler {
     private let doorbell: Doorbell?
     /// Of all shards.
     let connectionCount: ConnectionCount
+    let memory: MemoryCount
     let protocols: [any WireProtocol]
     private let commands: CommandQueue
     let log: LogWriter
@@ -60,6 +61,9 @@ package final class Shard: DriverHandler {
     var newcomers = Newcomers()
     /// Bytes received that no session has read.
     var inputBytes = 0
+    /// What connections hold; and what of the process's memory this shard has said to use.
+    var connectionBytes = 0
+    var countedBytes = 0
     /// The others know that the last session is gone.
     var hasLeft = false
     /// The broker's own storage failed, and with it every promise.
@@ -96,6 +100,7 @@ package final class Shard: DriverHandler {
         server = options.server.serving(on: number)
         doorbell = place.doorbell
         connectionCount = place.connections
+        memory = place.memory
         self.protocols = protocols
         self.commands = commands
         self.log = log
@@ -121,6 +126,7 @@ package final class Shard: DriverHandler {
         let isTimed = wasBusy && stages.isDue(now.instant)
         if isTimed { stages.received(since: now.instant, at: driver.readClock()) }
         let own = broker.own
+        lookAtMemory()
         own.endTick(now: now)
         if isTimed { stages.appended(at: driver.readClock()) }
         for notice in own.takeNotices() { tell(notice) }
@@ -192,11 +198,12 @@ package final class Shard: DriverHandler {
     }
 
     /// What adds up over the shards.
-    private var figures: [Statistic] { counters.statistics(connections: connections.count) }
+    private var figures: [Statistic] { counters.statistics(connections: connections.count, memory: countedBytes) }
 
     /// What the brokers have counted, with what does not add up.
     private func complete(_ counted: [Statistic]) -> [Statistic] {
-        let shards = [Statistic(name: "needletail_shards", value: Double(max(1, histograms.count)))]
+        var shards = [Statistic(name: "needletail_shards", value: Double(max(1, histograms.count)))]
+        if let limit = limits.memoryBytes { shards.append(Statistic(name: "needletail_memory_limit_bytes", value: Double(limit))) }
         guard case .among = broker else { return counted + figures + shards + TickHistograms.statistics([stages.histograms]) }
         return counted + shards + StageHistograms.statistics(histograms.map(\.broker)) + TickHistograms.statistics(histograms.map(\.tick))
     }
@@ -234,6 +241,7 @@ package final class Shard: DriverHandler {
         removeLane(of: connection)
         connectionCount.leave(from: connection.host)
         inputBytes -= connection.countedInput
+        connectionBytes -= connection.countedBytes
         if connection.isNewcomer { newcomers.leave(connection) }
         counters.connectionsClosed += 1
     }
@@ -340,6 +348,7 @@ package final class Shard: DriverHandler {
 
     private func perform(requestsOf connection: Connection, _ input: RawSpan, _ now: Now) {
         connection.asked(connection.output.asked.count, bytes: connection.output.asked.bytes)
+        if connection.output.asked.bytes > 0 { connection.hasPublished = true }
         connection.output.takeRequests(into: &requests)
         broker.perform(requests, from: connection.id, input: input, now: now)
         requests.removeAll(keepingCapacity: true)
@@ -361,6 +370,7 @@ package final class Shard: DriverHandler {
         if connection.output.laneRequest != nil { answerLaneRequest(of: connection) }
         if connection.output.pendingBytes > 0 { list(connection) }
         count(inputOf: connection)
+        count(memoryOf: connection)
         balance(connection)
     }
 
@@ -384,6 +394,7 @@ package final class Shard: DriverHandler {
                 resume(connection, now)
             case .deliver(let session, let delivery):
                 guard let connection = connections[session], connection.state == .open else { continue }
+                connection.takesDeliveries = true
                 connection.session.deliver(delivery, &connection.output)
                 afterSession(connection)
             case .notify(let session, let consumer, let event):
@@ -423,6 +434,7 @@ package final class Shard: DriverHandler {
         connection.sent()
         connection.lastActive = driver.now.instant
         counters.sends += 1
+        count(memoryOf: connection)
         if connection.output.pendingBytes > 0 { list(connection) }
         balance(connection)
         if connection.output.laneRequest != nil { answerLaneRequest(of: connection) }

@@ -48,6 +48,7 @@ package final class ShardGroup: Sendable {
     private let log: LogWriter
     private let threads: [ShardThread]
     private let places = ConnectionCount()
+    private let memory = MemoryCount()
 
     package init(options: Options, log: LogWriter) throws(StartError) {
         precondition(options.shards >= 1 && options.shards <= 256, "a session's id has eight bits for its shard")
@@ -80,7 +81,9 @@ package final class ShardGroup: Sendable {
         let links = ShardLink.all(doorbells, capacity: options.mailboxCapacity)
         let histograms = opened.map(\.histograms)
         for thread in threads {
-            thread.run(ShardThread.Surroundings(links: links[thread.number], doorbell: doorbells[thread.number], connections: places, histograms: histograms))
+            thread.run(
+                ShardThread.Surroundings(
+                    links: links[thread.number], doorbell: doorbells[thread.number], connections: places, memory: memory, histograms: histograms))
         }
         return Started(driver: opened[0].driver, addresses: opened[0].addresses, shards: threads.count, topics: opened[0].topics, wasClean: opened[0].wasClean)
     }
@@ -115,6 +118,7 @@ extension ShardGroup.Options {
         options.shard.server.directory = options.broker.directory
         options.shard.server.topics = options.broker.log
         options.shard.server.groups = options.broker.groups
+        if options.shard.limits.memoryBytes == nil { options.shard.limits.memoryBytes = Int(clamping: SystemLimits.memory / 5 * 3) }
         return options
     }
 }

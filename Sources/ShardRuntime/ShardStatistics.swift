@@ -24,8 +24,8 @@ extension ShardCounters {
     }
 
     /// One shard's figures, which add up over several.
-    func statistics(connections: Int) -> [Statistic] {
+    func statistics(connections: Int, memory: Int) -> [Statistic] {
         (named + limits.map { ("limit_\($0.name)", $0.value) }).map { Statistic(name: "needletail_\($0.name)_total", value: Double($0.value)) }
-            + [Statistic(name: "needletail_connections", value: Double(connections))]
+            + [Statistic(name: "needletail_connections", value: Double(connections)), Statistic(name: "needletail_memory_bytes", value: Double(memory))]
     }
 }

@@ -36,6 +36,7 @@ final class ShardThread: Sendable {
         var links: [ShardLink]
         var doorbell: Doorbell
         var connections: ConnectionCount
+        var memory: MemoryCount
         var histograms: [ShardHistograms]
     }
 
@@ -135,7 +136,8 @@ final class ShardThread: Sendable {
         let isAlone = surroundings.links.isEmpty
         let place = ShardPlace(
             number: number, broker: isAlone ? .here(machine.broker) : .among(Neighbours(Switchboard(machine.broker), surroundings.links)),
-            doorbell: isAlone ? nil : surroundings.doorbell, connections: surroundings.connections, histograms: machine.histograms,
+            doorbell: isAlone ? nil : surroundings.doorbell, connections: surroundings.connections, memory: surroundings.memory,
+            histograms: machine.histograms,
             all: surroundings.histograms)
         let shard = Shard(
             options: plan.options.shard, driver: machine.driver, place: place, protocols: plan.options.listeners.map(\.wireProtocol), commands: commands,

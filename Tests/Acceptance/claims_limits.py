@@ -319,6 +319,61 @@ def claim_memory_for_frames_that_have_begun_is_bounded():
         return f"{grown >> 20} MiB more for 12 MiB of unfinished frames and 5 MB of messages in memory"
 
 
+def claim_full_memory_slows_publishers_and_then_refuses_them():
+    told = []
+    for shards in (1, 3):
+        with Limited("--shards", str(shards), memory="32 MiB") as broker, contextlib.ExitStack() as stack, broker.operator() as operator:
+            queue = operator.create("q", memory=True, queue=True, until_acknowledged=True)
+            disk = operator.create("d")
+            before, taken, refusals = broker.anonymous_bytes(), [0], []
+
+            def publish(client):
+                try:
+                    while True:
+                        client.publish(queue["id"], b"x" * 100_000)
+                        taken[0] += 1
+                except native.Refused as refusal:
+                    refusals.append(refusal)
+
+            def is_refused():
+                # A shard that slept learns of the others' use in the tick of the first.
+                for _ in range(2):
+                    try:
+                        operator.publish(disk["id"], b"y")
+                    except native.Refused as refusal:
+                        return refusal.code == 18
+                return False
+
+            clients = [stack.enter_context(native.connect(broker)) for _ in range(16)]
+            # What the last of them had sent makes room again when it is refused: then there is another round.
+            for _ in range(8):
+                writers = [threading.Thread(target=publish, args=(client,)) for client in clients]
+                for writer in writers:
+                    writer.start()
+                for writer in writers:
+                    writer.join(60)
+                if is_seen := is_refused():
+                    break
+            assert is_seen, "publishes to disk are refused as well"
+            assert len(refusals) >= 16 and all(each.code == 18 and "limits.memory" in str(each) for each in refusals), refusals
+            seen = broker.figures()
+            assert seen["limit_memory_total"] >= 16 and seen["receives_paused_total"] >= 8, seen
+            assert 28 << 20 <= seen["memory_bytes"] <= 36 << 20 and seen["memory_limit_bytes"] == 32 << 20, seen
+            grown = broker.anonymous_bytes() - before
+            assert grown < 64 << 20, f"{grown >> 20} MiB more"
+            assert "event=memory_full" in broker.log(), broker.log()[-2000:]
+            # Who takes makes room.
+            worker = stack.enter_context(native.connect(broker))
+            worker.subscribe(1, "q", "queue", messages=1000, size=1 << 40)
+            assert len(worker.records(taken[0], settle=native.ACCEPT, timeout=60)) == taken[0]
+            wait_until(lambda: not is_refused(), 20, "publishes are taken again")
+            assert "event=memory_room_again" in broker.log()
+            wait_until(lambda: broker.figures()["memory_bytes"] < 8 << 20, 20, "memory is given back")
+            operator.publish(queue["id"], b"z")
+            told.append(f"{taken[0]} messages of 100 kB, {grown >> 20} MiB more")
+    return "; ".join(told)
+
+
 def claim_compaction_keeps_its_rate():
     with Limited(compaction_rate="64 KiB") as broker, native.connect(broker) as client:
         options = struct.pack("<iBBBB", 1, 0, 0xFF, 2, 0) + native.optional(16 << 10) + native.optional(None) * 4 + native.subscription_options()

@@ -83,7 +83,7 @@ import Wire
         var text = "limits:\n"
         for value in try config("").effective where value.path.hasPrefix("limits.") {
             let key = value.path.dropFirst(7)
-            let other = value.text.hasSuffix("B") ? "128 KiB" : value.text.hasSuffix("s") ? "77 ms" : "7"
+            let other = value.text == "auto" ? "77 MiB" : value.text.hasSuffix("B") ? "128 KiB" : value.text.hasSuffix("s") ? "77 ms" : "7"
             text += "  \(key): \(other)\n"
         }
         let changed = Mirror(reflecting: try config(text).limits).children
