@@ -12,6 +12,8 @@ package struct TuningAdvice: Sendable {
         package var congestionControl: String? = "cubic"
         /// nil: as many as there may be.
         package var connections: Int?
+        /// That the data directory has.
+        package var logs = 0
         package init() {}
     }
 
@@ -23,7 +25,7 @@ package struct TuningAdvice: Sendable {
         self.settings = settings
     }
 
-    package var rows: [Diagnosis.Row] { [shards, wait, processors, sleep, gathering, files, connects].compactMap(\.self) }
+    package var rows: [Diagnosis.Row] { [shards, wait, processors, sleep, gathering, files, logs, connects].compactMap(\.self) }
 
     private func row(_ name: String, _ value: String, _ verdict: Diagnosis.Verdict, _ note: String) -> Diagnosis.Row {
         Diagnosis.Row(name: name, value: value, verdict: verdict, note: note)
@@ -89,6 +91,13 @@ package struct TuningAdvice: Sendable {
         return row(
             "limits.connections", "\(asked)", .warning,
             "three quarters of \(machine.openFiles) descriptors are for connections: raise LimitNOFILE or ulimit -Hn to \(asked / 3 * 4 + 4), or ask for fewer")
+    }
+
+    private var logs: Diagnosis.Row? {
+        guard UInt64(settings.logs) > machine.openFiles / 4 else { return nil }
+        return row(
+            "logs", "\(settings.logs)", .warning,
+            "each that is used takes one of \(machine.openFiles) descriptors: raise LimitNOFILE or ulimit -Hn to \(settings.logs * 4)")
     }
 
     private var connects: Diagnosis.Row? {

@@ -27,6 +27,7 @@ import Testing
             machine.openFiles = 20_000
             settings.connections = 20_000
         },
+        Case("more logs than descriptors for them", ["logs": .warning]) { machine, settings in (machine.openFiles, settings.logs) = (20_000, 5_001) },
         Case("as many connections as there is room for") { machine, settings in
             machine.openFiles = 20_000
             settings.connections = 15_000

@@ -16,7 +16,10 @@ extension Command {
         ],
         run: .onMainThread { invocation in
             let config = try ServerOptions.config(try ServerOptions.document(invocation), invocation)
-            let diagnosis = Diagnosis(dataDirectory: config.dataDirectory, settings: config.tuning(cores: LinuxSystem.Thread.coreCount))
+            var settings = config.tuning(cores: LinuxSystem.Thread.coreCount)
+            // Before the first start, and for strangers, there are none.
+            settings.logs = (try? FileSystem.list(config.dataDirectory + "/logs"))?.count ?? 0
+            let diagnosis = Diagnosis(dataDirectory: config.dataDirectory, settings: settings)
             if invocation.has("json") {
                 for section in diagnosis.sections {
                     for row in section.rows { invocation.console.print(JSON.object(row.json(in: section.title)).description) }
