@@ -1,0 +1,468 @@
+#!/usr/bin/env python3
+"""Whether a message costs the same where there is much of everything, and what a broker costs that has nothing to do.
+
+    NEEDLETAIL_BINARY=.build/release/needletail Benchmarks/growth.py [--runs 3] [--messages 3000000] [--only PART …] [--long]
+        [--json FILE] [--markdown FILE] [--docs docs/benchmarks.md]
+
+Messages of 100 B in batches of 500, 16 of them in flight, durability `none`. Every message is acknowledged, every delivery and every log
+held against what was sent. Two figures, each with a broker of its own: the instructions of the broker's own code for a message, counted by
+callgrind once (with the driver epoll, since valgrind knows no io_uring), and its processor time for a million, user and system, as the
+median of runs in which the sizes take turns. What is compared is warmed up with as many messages: topics have been written to, connections
+used. --long fills a log with 30 GiB too, where 20 GB stay free on the disk of $TMPDIR. --runs 0 only counts, --no-instructions does not.
+"""
+import argparse
+import collections
+import itertools
+import json
+import os
+import pathlib
+import platform
+import random
+import resource
+import select
+import shutil
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "Tests/Acceptance"), str(HERE / "compare")]
+import broker as broker_module
+import native
+import report
+from broker import BINARY, Broker
+
+BATCH, SIZE, WINDOW = 500, 100, 16
+CONTENT = native.make_batch([bytes((index * 7 + at) & 0xFF for at in range(SIZE)) for index in range(BATCH)])
+GIB = 1 << 30
+COUNTED = 1_000_000  # messages, whose instructions are counted
+SPARE = 20 * 10**9  # of the disk, which stays free
+MARK = "<!-- Benchmarks/growth.py writes from here -->"
+TARGET = 20  # per cent
+RANDOM = random.Random(7)
+
+WHAT = """\
+What the broker spends on messages of 100 B in batches of 500, 16 of them in flight over all connections, durability `none`: its own code's
+instructions, which callgrind counted with the driver epoll (medians of six counts, so that what is done every few seconds, whatever comes, is left
+out), and, where it stands, all of its processor time, the kernel's included. *growth* is from the first size to the last. *topics*: one
+connection publishes to all of them in turn. *connections*: each in turn publishes to one topic. *consumers of one queue*: each a connection
+of its own, which takes what it is given and settles it; publishing, delivering and settling together. *append to a log of*: what was in the
+log before. *read*: one batch at a time, in order or from random places, of what is in the page cache where it fits. Of the sealed segments of
+a log the broker keeps eight mapped, with their indexes, and maps another again when somebody reads it: that is what random places show.
+Most of the processor time goes to pages for the page cache, and what one costs depends on when it was last used where the host takes idle
+memory back: that is what the spread shows. The client is a Python program on the same two cores; its time is not counted."""
+
+
+# MARK: What a client does
+
+
+def wire(kind, body, flags=0):
+    return struct.pack("<IBBHQ", 16 + len(body), kind, flags, 0, 1) + body
+
+
+def publish(topic):
+    """A frame with one batch."""
+    return wire(native.PUBLISH_BATCH, struct.pack("<IiBBH", topic, 0, 0, 0, 0) + CONTENT)
+
+
+def exactly(connection, count):
+    data = connection.recv(count, socket.MSG_WAITALL)
+    while len(data) < count:
+        more = connection.recv(count - len(data), socket.MSG_WAITALL)
+        if not more:
+            raise ConnectionError("the broker closed")
+        data += more
+    return data
+
+
+def open_connections(broker, count):
+    opened = []
+    for _ in range(count):
+        client = native.connect(broker, max_frame=8 << 20)
+        client.socket.settimeout(60)
+        opened.append(client.socket)
+    return opened
+
+
+def make_topics(broker, count, **options):
+    """Their ids."""
+    ids = []
+    with native.connect(broker) as client:
+        for start in range(0, count, 500):
+            asked = [client.send(native.CREATE_TOPIC, native.text(f"t-{n}") + native.topic_options(**options)) for n in range(start, min(count, start + 500))]
+            ids += [native.Reader(client.answer(one, native.TOPICS)).list(native.read_topic)[0]["id"] for one in asked]
+    return ids
+
+
+def stored(broker):
+    """How many messages all logs have together."""
+    with native.connect(broker, max_frame=64 << 20) as client:
+        client.socket.settimeout(120)
+        return sum(part["end"] for topic in client.topics(native.LIST_TOPICS) for part in topic["partitions"])
+
+
+def publish_all(connections, topics, batches):
+    """So many batches, to each topic in turn, over each connection in turn; all acknowledged."""
+    frames = [publish(topic) for topic in topics] if len(topics) <= 100 else None
+    waiting = collections.deque()
+
+    def take():
+        answer = exactly(waiting.popleft(), 44)
+        if answer[4] != native.PUBLISHED:
+            raise RuntimeError(f"a publish was answered with {answer!r}")
+
+    for number in range(batches):
+        connection = connections[number % len(connections)]
+        connection.sendall(frames[number % len(frames)] if frames else publish(topics[number % len(topics)]))
+        waiting.append(connection)
+        if len(waiting) == WINDOW:
+            take()
+    while waiting:
+        take()
+
+
+class Queue:
+    """A queue with competing consumers, one connection each."""
+
+    CREDIT = 20_000
+
+    def __init__(self, broker, count):
+        self.publisher = open_connections(broker, 1)[0]
+        self.topic = make_topics(broker, 1, queue=True, until_acknowledged=True)[0]
+        self.sockets, self.rest, self.owed = {}, {}, {}
+        self.poll = select.epoll()
+        for _ in range(count):
+            client = native.connect(broker, max_frame=8 << 20)
+            client.subscribe(1, "t-0", "queue", native.SHARED, form=0, messages=self.CREDIT, size=8 << 20)
+            self.sockets[client.socket.fileno()] = client.socket
+            self.poll.register(client.socket.fileno(), select.EPOLLIN)
+        self.taken = []
+
+    def run(self, batches):
+        """Publishes so many, and returns when all are delivered and settled."""
+        frame, sent, got, acknowledged = publish(self.topic), 0, 0, 0
+        self.publisher.setblocking(True)
+        while got < batches * BATCH:
+            while sent < batches and sent * BATCH - got < WINDOW * BATCH:
+                self.publisher.sendall(frame)
+                sent += 1
+            for number, _ in self.poll.poll(30):
+                got += self.take(number)
+        while acknowledged < sent:
+            if exactly(self.publisher, 44)[4] != native.PUBLISHED:
+                raise RuntimeError("a publish was refused")
+            acknowledged += 1
+
+    def take(self, number):
+        connection = self.sockets[number]
+        data = self.rest.pop(number, b"") + connection.recv(1 << 20)
+        at = messages = 0
+        ranges, size = [], 0
+        while at + 16 <= len(data):
+            length, kind = struct.unpack_from("<IB", data, at)
+            if at + length > len(data):
+                break
+            if kind != native.DELIVER_BATCHES:
+                raise RuntimeError(f"a consumer was sent a frame of kind {kind:#x}")
+            first, last = struct.unpack_from("<qq", data, at + 32)
+            ranges.append(struct.pack("<iB3xqq", 0, native.ACCEPT, first, last))
+            self.taken.append((first, last))
+            messages += last - first + 1
+            size += length - 48
+            at += length
+        if at < len(data):
+            self.rest[number] = data[at:]
+        if ranges:
+            answer = wire(native.SETTLE, struct.pack("<II", 1, len(ranges)) + b"".join(ranges))
+            owed, bytes_owed = self.owed.get(number, (0, 0))
+            self.owed[number] = owed, bytes_owed = owed + messages, bytes_owed + size
+            if owed > self.CREDIT // 4 or bytes_owed > 2 << 20:
+                answer += wire(native.CREDIT, struct.pack("<Iiq", 1, owed, bytes_owed))
+                self.owed[number] = 0, 0
+            connection.sendall(answer)
+        return messages
+
+    def check(self, messages):
+        """Every message to exactly one consumer."""
+        end = 0
+        for first, last in sorted(self.taken):
+            if first != end:
+                raise RuntimeError(f"offset {min(first, end)} was delivered {'twice' if first < end else 'to nobody'}")
+            end = last + 1
+        if end != messages:
+            raise RuntimeError(f"{end} of {messages} messages were delivered")
+
+
+def read_all(connection, topic, batches, places):
+    """So many fetches of one batch each."""
+    for _ in range(batches):
+        offset = next(places) * BATCH
+        connection.sendall(wire(native.FETCH, struct.pack("<IiqiiI", topic, 0, offset, len(CONTENT), 1, 0)))
+        length, kind = struct.unpack_from("<IB", head := exactly(connection, 16))
+        body = exactly(connection, length - 16)
+        if kind != native.FETCHED or struct.unpack_from(">q", body, 24)[0] != offset or len(body) != 24 + len(CONTENT):
+            raise RuntimeError(f"a fetch of {offset} was answered with {len(body)} bytes of kind {kind:#x} {head!r}")
+
+
+# MARK: What is measured: processor seconds for a million messages, by size
+
+
+def ready_pages(size):
+    """Has memory at hand for so much page cache. On a virtual machine whose host takes idle memory back, what a page costs depends on when
+    one was last used, several times over; it should not depend on which size is measured first."""
+    with tempfile.TemporaryFile(dir=tempfile.gettempdir()) as file:
+        for _ in range(size >> 20):
+            file.write(CONTENT[: 1 << 20].ljust(1 << 20))
+
+
+def seconds(broker, messages, work):
+    """Processor seconds for a million messages."""
+    ready_pages(messages * (SIZE + 10) * 5 // 4)
+    before = broker.cpu_seconds()
+    work(messages // BATCH)
+    return (broker.cpu_seconds() - before) * 1e6 / messages
+
+
+class Callgrind:
+    """Brokers run under it, and what they do is counted while they are asked to work."""
+
+    def __enter__(self):
+        self.directory = tempfile.TemporaryDirectory(prefix="growth-")
+        home = pathlib.Path(self.directory.name)
+        # Debian's valgrind does not read the debugging information of Swift's compiler.
+        subprocess.run(["objcopy", "--strip-debug", BINARY, home / "bare"], check=True)
+        # A copy by `rep movsb` would count each byte as an instruction.
+        settings = "SWIFT_DETERMINISTIC_HASHING=1 GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=1000000000"
+        words = f"valgrind -q --tool=callgrind --instr-atstart=no --callgrind-out-file='{home}/out'"
+        (home / "needletail").write_text(f"#!/bin/sh\n{settings} exec {words} '{home}/bare' \"$@\"\n")
+        (home / "needletail").chmod(0o755)
+        self.home, self.driver = home, broker_module.DRIVER
+        broker_module.BINARY, broker_module.DRIVER = home / "needletail", "epoll"
+        return self
+
+    def __exit__(self, *_):
+        broker_module.BINARY, broker_module.DRIVER = BINARY, self.driver
+        self.directory.cleanup()
+
+    def count(self, broker, messages, work):
+        """Instructions for a message: the median of six counts, so that what is done every few seconds is in none or some of them."""
+        return statistics.median(self.once(broker, messages // BATCH // 6, work) for _ in range(6))
+
+    def once(self, broker, batches, work):
+        def control(*words):
+            subprocess.run(["callgrind_control", *words, str(broker.process.pid)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+        for old in self.home.glob("out*"):
+            old.unlink()
+        control("-i", "on")
+        work(batches)
+        control("-i", "off")
+        control("-d")
+        lines = [line for path in self.home.glob("out*") for line in path.read_text().splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("totals:")) / (batches * BATCH)
+
+
+def of_topics(count, messages, spent):
+    with Broker("--durability", "none") as broker:
+        topics, (connection,) = make_topics(broker, count), open_connections(broker, 1)
+        warm = max(count, messages // BATCH)
+        publish_all([connection], topics, warm)
+        sent = Sent(lambda count: publish_all([connection], topics, count))
+        cost = spent(broker, messages, sent)
+        expect(stored(broker), (warm + sent.batches) * BATCH)
+        return cost
+
+
+def of_connections(count, messages, spent):
+    with Broker("--durability", "none") as broker:
+        topics, connections = make_topics(broker, 1), open_connections(broker, count)
+        batches = messages // BATCH
+        publish_all(connections, topics, batches)
+        sent = Sent(lambda count: publish_all(connections, topics, count))
+        cost = spent(broker, messages, sent)
+        expect(stored(broker), (batches + sent.batches) * BATCH)
+        return cost
+
+
+def of_consumers(count, messages, spent):
+    with Broker("--durability", "none") as broker:
+        queue, batches = Queue(broker, count), messages // BATCH
+        queue.run(batches)
+        sent = Sent(queue.run)
+        cost = spent(broker, messages, sent)
+        queue.check((batches + sent.batches) * BATCH)
+        return cost
+
+
+def of_log(size, messages, spent, reading=None):
+    """Appends to a log with so much in it, or reads it: its batches in order, or at random places."""
+    if shutil.disk_usage(tempfile.gettempdir()).free < size * 1.1 + SPARE:
+        return None
+    with Broker("--durability", "none") as broker:
+        topics, (connection,) = make_topics(broker, 1), open_connections(broker, 1)
+        before = max(1, size // len(CONTENT))
+        publish_all([connection], topics, before)
+        if reading:
+            places = itertools.cycle(range(before)) if reading == "in order" else iter(lambda: RANDOM.randrange(before), None)
+            read_all(connection, topics[0], min(messages // BATCH, 2 * before), places)
+            return spent(broker, messages, lambda count: read_all(connection, topics[0], count, places))
+        sent = Sent(lambda count: publish_all([connection], topics, count))
+        cost = spent(broker, messages, sent)
+        expect(stored(broker), (before + sent.batches) * BATCH)
+        return cost
+
+
+class Sent:
+    """Work, and how much of it was asked for."""
+
+    def __init__(self, work):
+        self.work, self.batches = work, 0
+
+    def __call__(self, batches):
+        self.work(batches)
+        self.batches += batches
+
+
+def expect(found, wanted):
+    if found != wanted:
+        raise RuntimeError(f"{found} messages are stored, {wanted} were sent")
+
+
+def idle(connections, topics, seconds=10):
+    """Milliseconds of processor time at rest, and MB of memory: resident, and of these without files."""
+    with Broker() as broker:
+        held = open_connections(broker, connections)
+        make_topics(broker, topics)
+        time.sleep(3)
+        process = pathlib.Path(f"/proc/{broker.process.pid}")
+
+        def used():
+            return sum(int((task / "schedstat").read_text().split()[0]) for task in (process / "task").iterdir())
+
+        before = used()
+        time.sleep(seconds)
+        spent = (used() - before) / 1e6
+        status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+        for one in held:
+            one.close()
+        return {"cpu_ms": spent, **{name: int(status[field].split()[0]) / 1e3 for name, field in (("rss_mb", "VmRSS"), ("anonymous_mb", "RssAnon"))}}
+
+
+IDLE = {"nothing": (0, 0), "1,000 idle connections": (1_000, 0), "10,000 topics": (0, 10_000)}
+
+
+# MARK: The command
+
+
+def rows(long):
+    logs = {"1 MiB": 1 << 20, "1 GiB": GIB, "4 GiB": 4 * GIB} | ({"30 GiB": 30 * GIB} if long else {})
+    return {
+        "topics": ({"1": 1, "100": 100, "10,000": 10_000}, of_topics),
+        "connections": ({"1": 1, "100": 100, "1,000": 1_000}, of_connections),
+        "consumers of one queue": ({"1": 1, "100": 100, "1,000": 1_000}, of_consumers),
+        "append to a log of": (logs, of_log),
+        "read, in order, a log of": (logs, lambda *words: of_log(*words, reading="in order")),
+        "read, at random, a log of": (logs, lambda *words: of_log(*words, reading="at random")),
+    }
+
+
+def shown(values):
+    if not values:
+        return "no room on the disk"
+    spread = f" ({min(values):.3f} – {max(values):.3f})" if len(values) > 1 else ""
+    return f"{statistics.median(values):.3f}{spread}"
+
+
+def growth(medians):
+    """Per cent, from the first size to the last that was measured."""
+    known = [value for value in medians if value is not None]
+    return f"{100 * (known[-1] / known[0] - 1):+.0f} %"
+
+
+def section(facts, measured, counted, idles):
+    lines = [
+        "## Growth and rest", "", f"    {facts['command']}", "",
+        f"{facts['cores']} cores shared by client and broker, Linux {facts['kernel']}, {facts['date']}, {facts['version']}; load average before the start "
+        f"{facts['load']:.1f}."
+        + (f" Processor time: medians of {facts['runs']} runs of {facts['messages'] / 1e6:g} M messages, least and greatest in brackets." * (facts["runs"] > 0)),
+        "", WHAT, ""]
+    for name, sizes in measured.items():
+        sizes = {size: values for size, values in sizes.items() if values or size in counted.get(name, {})}
+        lines += [f"| {name} | " + " | ".join(sizes) + f" | growth (target: within {TARGET} %) |", "| --- " * (len(sizes) + 2) + "|"]
+        if name in counted:
+            shares = [counted[name].get(size) for size in sizes]
+            lines.append("| own instructions a message | " + " | ".join("–" if one is None else f"{one:.1f}" for one in shares) + f" | {growth(shares)} |")
+        if any(sizes.values()):
+            medians = [statistics.median(values) if values else None for values in sizes.values()]
+            lines.append("| CPU s/M | " + " | ".join(shown(values) for values in sizes.values()) + f" | {growth(medians)} |")
+        lines.append("")
+    if idles:
+        lines += ["| at rest for 10 s, defaults | processor time | resident (without files) |", "| --- | --- | --- |"]
+        for name, runs in idles.items():
+            middle = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+            lines.append(f"| {name} | {middle['cpu_ms']:.2f} ms | {middle['rss_mb']:.1f} MB ({middle['anonymous_mb']:.1f}) |")
+        lines += ["", "The target at rest: no processor time, and under 64 MiB."]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--messages", type=int, default=3_000_000)
+    parser.add_argument("--only", nargs="+", default=[""], metavar="PART", help="rows whose name contains one of these; `idle` is one")
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--no-instructions", action="store_true")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE")
+    parser.add_argument("--docs", type=pathlib.Path, metavar="FILE", help="replace the section there")
+    options = parser.parse_args()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    load = os.getloadavg()[0]
+    chosen = {name: row for name, row in rows(options.long).items() if any(part in name for part in options.only)}
+    measured, counted, idles = {name: {size: [] for size in sizes} for name, (sizes, _) in chosen.items()}, {}, {}
+
+    def tell(what, name, size, cost, unit):
+        print(f"{what}: {name} {size}: {'no room on the disk' if cost is None else f'{cost:.3f} {unit}'}", file=sys.stderr, flush=True)
+
+    if not options.no_instructions:
+        with Callgrind() as callgrind:
+            for name, (sizes, measure) in chosen.items():
+                for size, value in sizes.items():
+                    # A log of many gigabytes takes too long to fill here.
+                    if name.endswith("a log of") and value > GIB:
+                        continue
+                    cost = counted.setdefault(name, {})[size] = measure(value, COUNTED, callgrind.count)
+                    tell("counted", name, size, cost, "instructions a message")
+    for number in range(options.runs):
+        for name, (sizes, measure) in chosen.items():
+            for size, value in sizes.items():
+                cost = measure(value, options.messages, seconds)
+                if cost is not None:
+                    measured[name][size].append(cost)
+                tell(f"run {number + 1}", name, size, cost, "CPU s/M")
+    if any(part in "idle" for part in options.only):
+        for _ in range(max(1, options.runs)):
+            for name, much in IDLE.items():
+                idles.setdefault(name, []).append(found := idle(*much))
+                print(f"at rest with {name}: {found}", file=sys.stderr, flush=True)
+    words = [f"--{name} {getattr(options, name)}" for name in ("runs", "messages")] + (["--long"] if options.long else [])
+    facts = {
+        "command": " ".join(["Benchmarks/growth.py", *words]), "cores": os.cpu_count(), "kernel": platform.release(), "date": time.strftime("%Y-%m-%d"),
+        "load": load, "runs": options.runs, "messages": options.messages, "version": os.popen(f"'{BINARY}' --version").read().strip()}
+    text = section(facts, measured, counted, idles)
+    print(text)
+    if options.json:
+        options.json.write_text(json.dumps({"facts": facts, "cpu_s_per_m": measured, "instructions": counted, "idle": idles}, indent=1) + "\n")
+    if options.markdown:
+        options.markdown.write_text(text)
+    if options.docs:
+        report.write(options.docs, text, MARK)
+
+
+if __name__ == "__main__":
+    main()
