@@ -1,5 +1,5 @@
 internal import Containers
-package import SegmentLog
+internal import SegmentLog
 
 /// One message on its way, stamped for somebody who asked where its time goes: the next that is appended to a topic after the request.
 ///

@@ -1,4 +1,4 @@
-package import Bytes
+internal import Bytes
 internal import IOUring
 internal import LinuxSystem
 package import SegmentLog

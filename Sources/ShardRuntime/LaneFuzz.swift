@@ -1,7 +1,7 @@
 internal import LinuxSystem
 internal import Synchronization
 internal import Wire
-package import Bytes
+internal import Bytes
 
 /// The fuzz entry of the shared-memory lane: `bytes` choose what a client does to the memory that it shares with the broker, and what the
 /// broker's end does in between. The broker reads only what the counters can say, exactly that, and never more than the ring holds; it

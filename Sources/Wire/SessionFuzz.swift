@@ -1,5 +1,5 @@
 internal import Bytes
-package import BrokerCore
+internal import BrokerCore
 internal import SegmentLog
 
 /// The fuzz entry of every protocol's session: one connection that receives `bytes` in two parts, and whose requests are answered in

@@ -47,7 +47,9 @@ final class BenchRun: Sendable {
         if settings.workload == .catchup {
             // What is read must be there before; storing it is not what is measured.
             try stage(producers: settings.producers, consumers: 0, atStart: {}, atEnd: {})
-            (began.store(0, ordering: .releasing), ready.store(0, ordering: .releasing), lastEvent.store(0, ordering: .releasing))
+            began.store(0, ordering: .releasing)
+            ready.store(0, ordering: .releasing)
+            lastEvent.store(0, ordering: .releasing)
             try stage(producers: 0, consumers: settings.consumers, atStart: atStart, atEnd: atEnd)
         } else {
             try stage(producers: settings.producers, consumers: settings.consumers, atStart: atStart, atEnd: atEnd)
