@@ -60,7 +60,7 @@ def bench(words, more, environment, options):
         words = words[:at] + words[at + 2:]
     where = ["--data", options.data] if options.data else []
     result = subprocess.run(
-        [BINARY, "bench", *words, *more, *where, "--seconds", str(options.seconds), "--json"], env={**os.environ, **environment}, capture_output=True, text=True)
+        [BINARY, "bench", *words, *more, *where, "--seconds", str(options.seconds), "--no-echo", "--json"], env={**os.environ, **environment}, capture_output=True, text=True)
     if result.returncode != 0:
         sys.exit(f"{words} {more} {environment}: {result.stderr or result.stdout}")
     return json.loads(result.stdout)

@@ -33,19 +33,6 @@ final class BenchBroker: Sendable {
         }
     }
 
-    /// Fills so much page cache and gives it back, so that the log finds pages that the machine has already: on a virtual one the first touch of
-    /// a page may cost more than everything else that is done for a message.
-    func warm(_ bytes: Int) throws {
-        let path = directory + "/warm"
-        let piece = [UInt8](repeating: 1, count: 1 << 20)
-        let file = try File.open(path, [.readWrite, .exclusive])
-        defer {
-            try? file.close()
-            try? FileSystem.remove(path)
-        }
-        for _ in 0..<bytes / piece.count { try file.write(piece.rawSpan) }
-    }
-
     var identifier: Int32 { process.identifier }
 
     /// Ends it in order, by force when it takes longer than it promises, and removes its directory.

@@ -57,7 +57,7 @@ extension Command {
                     "spin", "DURATION", .duration, "How long the generator, and its own broker if that is adaptive, look for more before they sleep.",
                     fallback: "0 s"),
                 .flag("together", "One thread publishes and reads in turn, and never sleeps."),
-                .value("warm", "SIZE", .size, "Fill and free so much page cache before, for a broker of its own.", fallback: "0 B"),
+                .value("warm", "SIZE", .size, "Touch and free so much memory before, for pages that the machine has.", fallback: "0 B"),
                 .flag("syscalls", "Count the broker's system calls, by perf; where that may not trace, say so."),
                 .flag("no-echo", "Leave out the raw TCP echo that is measured after each run."),
                 .value("percentiles", "FILE", .file, "Write the distribution of the latencies there, as HdrHistogram does."),
