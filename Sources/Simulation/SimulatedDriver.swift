@@ -1,4 +1,4 @@
-package import Bytes
+internal import Bytes
 package import SegmentLog
 package import ShardRuntime
 import Synchronization
