@@ -7,7 +7,7 @@ import Testing
 @testable import NeedletailClient
 
 /// The client against a server that speaks the protocol over a real loopback socket and loses connections when told to.
-@Suite(.timeLimit(.minutes(1))) struct ClientTests {
+@Suite(.timeLimit(.minutes(20))) struct ClientTests {
     static func quickly() -> ClientOptions {
         var options = ClientOptions()
         options.reconnectFirst = .milliseconds(1)

@@ -7,7 +7,7 @@ import Testing
 @testable import NeedletailClient
 
 /// Consumers: order and credit, settling, what a lost connection does to streams and to queues.
-@Suite(.timeLimit(.minutes(1))) struct ConsumerTests {
+@Suite(.timeLimit(.minutes(20))) struct ConsumerTests {
     /// A stored batch of texts from `base` on.
     static func batch(_ base: Int64, _ texts: [String]) -> FakeBroker.Stored {
         var builder = RecordBatchBuilder()

@@ -72,7 +72,7 @@ final class DriverHarness: DriverHandler {
 
     /// Polls until `condition` holds; a condition that never does is a failure of the test, after a long time.
     func run(_ what: String, until condition: () throws -> Bool) throws {
-        let end = driver.readClock().advanced(byNanoseconds: 30_000_000_000)
+        let end = driver.readClock().advanced(byNanoseconds: 120_000_000_000)
         while try !condition() {
             guard driver.readClock() < end else { throw HarnessError(what: "never: " + what) }
             driver.poll(until: driver.readClock().advanced(byNanoseconds: 2_000_000), self)

@@ -10,7 +10,7 @@ import Wire
 @testable import ShardRuntime
 
 /// The client over shared memory against real shards: everything that holds over a socket holds here.
-@Suite(.serialized, .timeLimit(.minutes(2))) struct LaneConnectionTests {
+@Suite(.serialized, .timeLimit(.minutes(20))) struct LaneConnectionTests {
     struct Setup: Sendable, CustomTestStringConvertible {
         var driver: DriverChoice
         var wait: WaitPolicy.Mode

@@ -9,7 +9,7 @@ import Testing
 
 /// Mailboxes and doorbells: nothing is lost, nobody sleeps through it, and nobody is woken who is awake. Also run under the thread
 /// sanitizer.
-@Suite(.timeLimit(.minutes(1))) struct MailboxTests {
+@Suite(.timeLimit(.minutes(20))) struct MailboxTests {
     /// Sleeps and wakes as a driver does.
     final class Sleeper: Waker {
         let counter: EventCounter

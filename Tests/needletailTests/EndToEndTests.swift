@@ -4,7 +4,7 @@ import NeedletailClient
 import Testing
 
 /// The client library against the real binary, which is killed and started again under it.
-@Suite(.serialized, .timeLimit(.minutes(1))) struct EndToEndTests {
+@Suite(.serialized, .timeLimit(.minutes(20))) struct EndToEndTests {
     /// A broker process with its own data directory; started again it has the same directory and the same port.
     final class Broker {
         let directory: String
@@ -12,25 +12,32 @@ import Testing
         private var process: ChildProcess
 
         init() throws {
-            let any = SocketAddress.ipv4(0x7f00_0001, port: 0)
-            let socket = try Socket.make(for: any, .blocking)
-            try socket.bind(to: any)
-            address = try #require(socket.localAddress).description
-            socket.close()
+            address = try Broker.quietPort().description
             directory = "/tmp/needletail-test-\(LinuxSystem.Clock.monotonic)"
             try FileSystem.makeDirectory(directory)
             process = try Broker.start(directory, address)
         }
 
+        /// A port that nobody has, and that the system gives to nobody while the broker is down: not even to a client that looks for it.
+        private static func quietPort() throws -> SocketAddress {
+            while true {
+                let address = SocketAddress.ipv4(0x7f00_0001, port: .random(in: 10_000..<32_000))
+                let socket = try Socket.make(for: address, .blocking)
+                defer { socket.close() }
+                do { try socket.bind(to: address) } catch { continue }
+                return address
+            }
+        }
+
         func killAndStartAgain() throws {
             process.kill()
-            _ = process.wait(atMost: 10_000_000_000)
+            _ = process.wait(atMost: 60_000_000_000)
             process = try Broker.start(directory, address)
         }
 
         deinit {
             process.end(.terminate)
-            if process.wait(atMost: 10_000_000_000) == nil { process.kill() }
+            if process.wait(atMost: 60_000_000_000) == nil { process.kill() }
             try? FileSystem.removeTree(directory)
         }
 
