@@ -1,7 +1,9 @@
 """The real binary under test: starting, killing and asking it, over loopback only."""
+import collections
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -16,6 +18,8 @@ BINARY = os.environ.get("NEEDLETAIL_BINARY") or str(pathlib.Path(__file__).resol
 DRIVER = os.environ.get("NEEDLETAIL_DRIVER", "io_uring")
 SHARDS = os.environ.get("NEEDLETAIL_SHARDS")
 WAIT = os.environ.get("NEEDLETAIL_WAIT")
+# Ports that were given out lately; others who look for one see it.
+RESERVED = collections.deque(maxlen=64)
 
 
 class Skipped(Exception):
@@ -48,7 +52,7 @@ class Broker:
                 [BINARY, "serve", "--data", str(self.data), "--listen", f"native={self.server}", "--driver", self.driver, *self.shards(), *self.waits(), *self.flags],
                 stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=self.home, preexec_fn=self.before)
 
-    def start(self, timeout=60):
+    def start(self, timeout=180):
         self.launch()
         timer = threading.Timer(timeout, self.process.kill)
         timer.start()
@@ -71,7 +75,7 @@ class Broker:
         """Ends it as a service manager would; answers the exit code and the seconds it took."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=120)
         return code, time.monotonic() - began
 
     def log(self):
@@ -85,7 +89,7 @@ class Broker:
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def cli(self, *arguments, input=None, check=True, timeout=120):
+    def cli(self, *arguments, input=None, check=True, timeout=300):
         """Runs a client command and answers what it printed."""
         result = subprocess.run(
             [BINARY, *arguments, "--server", self.server], input=input, capture_output=True, timeout=timeout,
@@ -102,7 +106,7 @@ class Broker:
 
     def connect(self):
         """A raw connection that has said nothing."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def remove(self):
         if self.process and self.process.poll() is None:
@@ -119,21 +123,26 @@ class Broker:
 def run_quietly(*words):
     """What a command prints that has to succeed, without this process's settings."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("NEEDLETAIL_")}
-    result = subprocess.run(words, capture_output=True, text=True, timeout=120, env=environment)
+    result = subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment)
     assert result.returncode == 0, f"{words} ended with {result.returncode}: {result.stdout}{result.stderr}"
     return result.stdout
 
 
 def free_port(count=1):
-    """A port that nobody has, and as many behind it as are wanted: a listener may have one for each shard."""
+    """A port that nobody has, and as many behind it as are wanted: a listener may have one for each shard.
+
+    The system gives none of these to a client, not even while the broker that wants it is down, and claims that run beside these, in other
+    processes, are told by a datagram socket of the same number that somebody has it."""
     while True:
-        taken = []
+        first, taken, reserved = random.randrange(10_000, 32_000), [], []
         try:
-            for number in range(count):
-                taken.append(socket.socket())
-                taken[-1].bind(("127.0.0.1", taken[0].getsockname()[1] + number if number else 0))
-            return taken[0].getsockname()[1]
-        except (OSError, OverflowError):
+            for port in range(first, first + count):
+                for kind, sockets in ((socket.SOCK_DGRAM, reserved), (socket.SOCK_STREAM, taken)):
+                    sockets.append(socket.socket(type=kind))
+                    sockets[-1].bind(("127.0.0.1", port))
+            RESERVED.append(reserved)
+            return first
+        except OSError:
             continue
         finally:
             for one in taken:
@@ -166,7 +175,7 @@ def read_exactly(connection, count):
     return data
 
 
-def wait_until(condition, timeout=60, what="condition"):
+def wait_until(condition, timeout=120, what="condition"):
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:

@@ -45,16 +45,16 @@ def claim_a_full_disk_refuses_publishes_and_nothing_else():
         with open(ballast, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, space.f_bavail * space.f_frsize - (6 << 20))
         broker.cli("produce", "filler", input=b"x" * 1000 + b"\n", check=False)
-        wait_until(lambda: "event=disk_low" in broker.log(), 20, "a log line about the disk")
+        wait_until(lambda: "event=disk_low" in broker.log(), 60, "a log line about the disk")
         refused = broker.cli("produce", "filler", input=b"too much\n", check=False)
         assert refused.returncode == 4 and b"nearly full" in refused.stderr, refused
         # Reading, settling and asking go on.
         assert broker.cli("consume", "filler", "--format", "raw").stdout.startswith(b"first\n")
-        assert broker.cli("queue", "receive", "jobs").stdout.strip() == b"a job"
+        assert broker.cli("queue", "receive", "jobs", "--wait", "60 s").stdout.strip() == b"a job"
         ballast.unlink()
-        broker.cli("produce", "filler", input=b"again\n")
+        wait_until(lambda: broker.cli("produce", "filler", input=b"again\n", check=False).returncode == 0, 60, "publishes are taken again")
         assert broker.cli("consume", "filler", "--format", "raw").stdout.endswith(b"again\n")
-        wait_until(lambda: "event=disk_room_again" in broker.log(), 20, "a log line that there is room again")
+        wait_until(lambda: "event=disk_room_again" in broker.log(), 60, "a log line that there is room again")
         code, _ = broker.terminate()
         assert code == 0
 
@@ -73,9 +73,9 @@ def fill_victim(broker):
 def check_only_the_victim_is_stopped(broker, event):
     # Whichever way it is read: record by record, or as a stream from its file.
     for arguments in (("--group", "g"), ()):
-        broker.cli("consume", "victim", "--from", "earliest", *arguments, "--format", "raw", check=False, timeout=60)
+        broker.cli("consume", "victim", "--from", "earliest", *arguments, "--format", "raw", check=False)
     try:
-        wait_until(lambda: re.search(event, broker.log()), 20, "a log line that says so")
+        wait_until(lambda: re.search(event, broker.log()), 60, "a log line that says so")
     except AssertionError as error:
         raise AssertionError(f"{error}: {broker.log()[-1500:]}")
     assert broker.process.poll() is None, broker.log()[-2000:]

@@ -137,7 +137,7 @@ class Script:
                 self.jobs -= dies or outcome == native.ACCEPT
                 worker.settle(1, [(0, outcome, record.offset, record.offset)])
                 seen.append((record.offset, delivery.attempt, delivery.is_redelivery, zlib.crc32(record.value)))
-        wait_until(lambda: self.client.describe("dead")["partitions"][0]["end"] == self.dead, 30, lambda: f"{self.dead} dead letters: {self.client.describe('dead')['partitions'][0]}")
+        wait_until(lambda: self.client.describe("dead")["partitions"][0]["end"] == self.dead, 90, lambda: f"{self.dead} dead letters: {self.client.describe('dead')['partitions'][0]}")
         self.note("consumed", tuple(seen))
 
     def refuse(self):

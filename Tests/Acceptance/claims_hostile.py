@@ -16,7 +16,7 @@ from crowd import API_VERSIONS, Crowded, Honest, bounded, fetch, kafka_request, 
 
 def ends(connection):
     """Whether the peer closes without ever sending an endless answer."""
-    connection.settimeout(15)
+    connection.settimeout(60)
     total = 0
     try:
         while True:
@@ -147,7 +147,7 @@ def claim_garbage_in_the_data_directory_is_survived():
         content[len(content) // 2] ^= 0xFF
         catalog.write_bytes(content)
         result = subprocess.run(
-            [BINARY, "serve", "--data", str(broker.data), "--listen", "native=127.0.0.1:0", "--driver", DRIVER], capture_output=True, timeout=30)
+            [BINARY, "serve", "--data", str(broker.data), "--listen", "native=127.0.0.1:0", "--driver", DRIVER], capture_output=True, timeout=180)
         assert result.returncode == 1 and b"__catalog" in result.stderr, result
 
 
@@ -164,7 +164,7 @@ def hold(seconds, look, step=lambda: None):
 
 def claim_hostile_crowds_leave_honest_clients_alone():
     broker = Crowded(
-        handshake_timeout="2 s", frame_timeout="2 s", write_timeout="3 s", outbox_size="1 MiB", input_memory="64 MiB", topics=2000, unsettled_per_consumer=10_000)
+        handshake_timeout="5 s", frame_timeout="5 s", write_timeout="6 s", outbox_size="1 MiB", input_memory="64 MiB", topics=2000, unsettled_per_consumer=10_000)
     mebibyte, each = 1 << 20, 16 << 10
     with broker, Honest(broker) as honest, native.connect(broker) as client:
         topic = client.create("data")["id"]
@@ -183,7 +183,7 @@ def claim_hostile_crowds_leave_honest_clients_alone():
                     connection.sendall(API_VERSIONS + struct.pack(">ih", 60_000, 0) if number % 2 else hello() + struct.pack("<IBBHQ", 60_000, 0x10, 0, 0, 1))
                 drips.append(connection)
             hold(4, look, lambda: [drip(connection) for connection in drips[::5]])
-            wait_until(lambda: broker.figures()["connections"] < 10, 20, "all of them are closed")
+            wait_until(lambda: broker.figures()["connections"] < 10, 60, "all of them are closed")
 
         with honest.phase("never reading"), bounded(broker, 64 * mebibyte + 60 * mebibyte, "never reading") as look, contextlib.ExitStack() as stack:
             deaf = []
@@ -196,7 +196,7 @@ def claim_hostile_crowds_leave_honest_clients_alone():
                     kafka.sendall(fetch("data") * 50)
                 deaf += [one.socket, kafka]
             hold(5, look)
-            wait_until(lambda: broker.reached("write_timeout") >= len(deaf) * 9 // 10, 20, "the write deadline")
+            wait_until(lambda: broker.reached("write_timeout") >= len(deaf) * 9 // 10, 60, "the write deadline")
 
         with honest.phase("bombs"), bounded(broker, 64 * mebibyte, "bombs") as look, contextlib.ExitStack() as stack:
             for data in bombs():
@@ -224,7 +224,7 @@ def claim_hostile_crowds_leave_honest_clients_alone():
                 native_flood.socket.sendall(b"".join(native_flood.frame(native.CREATE_TOPIC, native.text(f"flood-{n}") + options) for n in range(start, start + 100)))
                 kafka_flood.sendall(metadata(*(f"kafka-flood-{n}" for n in range(start, start + 100))))
                 look()
-            wait_until(lambda: broker.figures()["topics"] == 2000 and broker.reached("topics") > 0, 30, "as many topics as there may be, and no more")
+            wait_until(lambda: broker.figures()["topics"] == 2000 and broker.reached("topics") > 0, 120, "as many topics as there may be, and no more")
             native_flood.socket.shutdown(socket.SHUT_RDWR)
             kafka_flood.shutdown(socket.SHUT_RDWR)
 
@@ -256,7 +256,7 @@ def claim_hostile_crowds_leave_honest_clients_alone():
                 one.send(native.SUBSCRIBE, greedy_subscription("data", f"greedy-{number}", native.SHARED, 1))
                 for _ in range(100):
                     one.credit(1, 0x7FFFFFFF, 0x7FFFFFFFFFFFFFFF)
-            wait_until(lambda: broker.reached("unsettled_per_consumer") >= 10, 30, "no more unsettled deliveries than allowed")
+            wait_until(lambda: broker.reached("unsettled_per_consumer") >= 10, 120, "no more unsettled deliveries than allowed")
             assert broker.figures()["in_flight"] <= 10 * 10_000
             look()
         log = broker.log()
@@ -313,6 +313,11 @@ def claim_thousands_of_silent_connections_keep_nobody_out():
                     # New ones get through all the time.
                     with native.connect(broker) as newcomer:
                         newcomer.call(native.PING, b"", native.PONG).end()
-            seen = broker.figures()
-            assert seen["connections"] <= 1000 + 20 and seen["limit_handshakes_total"] + seen["limit_handshake_timeout_total"] >= wanted - 1000, seen
+
+            def all_are_in_or_out():
+                # Some are still to be accepted.
+                seen = broker.figures()
+                return seen["connections"] <= 1000 + 20 and seen["limit_handshakes_total"] + seen["limit_handshake_timeout_total"] >= wanted - 1000
+
+            wait_until(all_are_in_or_out, 60, lambda: f"all but a thousand are sent away: {broker.figures()}")
         return f"{wanted} silent connections, half of each protocol; {honest.end()}"

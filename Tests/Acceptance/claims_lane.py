@@ -45,7 +45,7 @@ class RawLane:
 
     def __init__(self, broker):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
+        self.socket.settimeout(60)
         self.socket.connect(str(broker.socket))
         self.socket.sendall(frame(0x01, HELLO))
         assert read_frame(self.socket)[0] == 0x02
@@ -76,7 +76,7 @@ class RawLane:
         self.word(TO_SERVER_WRITTEN, written + len(data))
         self.socket.sendall(b"\0")
 
-    def is_ended(self, seconds=5):
+    def is_ended(self, seconds=60):
         self.socket.settimeout(seconds)
         try:
             return self.socket.recv(1) == b""
@@ -95,7 +95,7 @@ def claim_the_c_library_publishes_and_reads_over_shared_memory():
         assert subprocess.run([library() / "cpp"]).returncode == 0
         notes = []
         for address, durability in ((f"shm:{broker.socket}", "0"), (f"shm:{broker.socket}", "2"), (f"unix:{broker.socket}", "0")):
-            result = subprocess.run([library() / "trades", address, "5000", durability], capture_output=True, text=True, timeout=120)
+            result = subprocess.run([library() / "trades", address, "5000", durability], capture_output=True, text=True, timeout=300)
             assert result.returncode == 0 and "5000 trades, 0 wrong" in result.stdout, result.stdout + result.stderr
             notes.append(result.stdout.split("receive ")[1].split(",")[0])
         refused = subprocess.run([library() / "trades", f"shm:{broker.home}/none", "1"], capture_output=True, text=True)
@@ -107,7 +107,7 @@ def claim_the_cli_works_over_shared_memory():
     with lane_broker() as broker:
         address = ["--server", f"shm:{broker.socket}"]
         lines = "".join(f"line {number}\n" for number in range(5000))
-        needletail = lambda *words, **more: subprocess.run([BINARY, *words, *address], check=True, capture_output=True, text=True, timeout=60, **more).stdout
+        needletail = lambda *words, **more: subprocess.run([BINARY, *words, *address], check=True, capture_output=True, text=True, timeout=300, **more).stdout
         needletail("topic", "create", "t")
         needletail("produce", "t", input=lines)
         assert needletail("consume", "t", "--from", "earliest", "--max", "5000") == lines
@@ -188,19 +188,19 @@ def claim_garbage_in_shared_memory_ends_only_its_own_connection():
                 assert lane.is_ended(), (action.__name__, turn)
                 ended += 1
             lane.close()
-        output, _ = honest.communicate(timeout=120)
+        output, _ = honest.communicate(timeout=300)
         assert honest.returncode == 0, output
-        wait_until(lambda: peers(broker) <= before, 20, "descriptors to come back")
+        wait_until(lambda: peers(broker) <= before, 60, "descriptors to come back")
         # A socket is closed a moment before its memory goes.
         mappings = pathlib.Path(f"/proc/{broker.process.pid}/maps")
-        wait_until(lambda: "needletail-lane" not in mappings.read_text(), 5, "memory of lanes that are gone to go with them")
+        wait_until(lambda: "needletail-lane" not in mappings.read_text(), 60, "memory of lanes that are gone to go with them")
         return f"60 hostile lanes, {ended} ended at once; beside them: {output.strip()}"
 
 
 def claim_a_lane_client_that_reads_nothing_is_ended_and_a_slow_one_is_not():
     with lane_broker() as broker:
         configuration = broker.home / "needletail.yaml"
-        configuration.write_text("limits:\n  write_timeout: 2 s\n")
+        configuration.write_text("limits:\n  write_timeout: 5 s\n")
         broker.kill()
         broker.flags = (*broker.flags, "--config", str(configuration))
         broker.start()
@@ -209,15 +209,15 @@ def claim_a_lane_client_that_reads_nothing_is_ended_and_a_slow_one_is_not():
         questions = frame(0x03) * 3000
         for _ in range(3):
             for lane in lanes:
-                wait_until(lambda: lane.room() >= len(questions), 20, "room for questions")
+                wait_until(lambda: lane.room() >= len(questions), 60, "room for questions")
                 lane.write(questions)
         began, is_over = time.monotonic(), False
-        while not is_over or time.monotonic() - began < 5:
+        while not is_over or time.monotonic() - began < 8:
             # A few hundred bytes at a time, well within the time-out.
             slow.word(TO_CLIENT_READ, min(slow.read(TO_CLIENT_READ) + 500, slow.read(TO_CLIENT_WRITTEN)))
             slow.socket.sendall(b"\0")
             is_over = is_over or silent.is_ended(0.1)
-            assert time.monotonic() - began < 20, "who reads nothing"
+            assert time.monotonic() - began < 60, "who reads nothing"
             time.sleep(0.1)
         assert not slow.is_ended(0.2), "who reads slowly"
         for lane in lanes:
@@ -229,18 +229,21 @@ def claim_whoever_is_killed_nothing_acknowledged_over_shared_memory_is_lost():
     with lane_broker() as broker:
         broker.cli("topic", "create", "t")
         acknowledged, first, kills = {}, 0, 0
-        for turn in range(16):
+        # Where a writer hardly comes to its work before it is killed, there are more of them.
+        for turn in range(160):
+            if turn >= 16 and len(acknowledged) > 100:
+                break
             writer = subprocess.Popen([library() / "lane_writer", f"shm:{broker.socket}", "t", str(first), "2"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             time.sleep(random.uniform(0.05, 0.4))
             if turn % 4 == 3:
                 broker.kill()
                 # A client in shared memory learns of it, though nobody wakes it.
-                output, _ = writer.communicate(timeout=30)
+                output, _ = writer.communicate(timeout=120)
                 assert writer.returncode == 3, writer.returncode
                 broker.start()
             else:
                 writer.send_signal(signal.SIGKILL)
-                output, _ = writer.communicate(timeout=30)
+                output, _ = writer.communicate(timeout=120)
             kills += 1
             for line in output.splitlines():
                 words = line.split()

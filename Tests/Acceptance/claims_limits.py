@@ -40,6 +40,7 @@ def claim_one_address_gets_no_more_connections_than_its_share():
             six = probe.getsockname()[1]
         more = ("--listen", f"native=[::1]:{six}") if six else ()
         with Limited("--shards", str(shards), *more, connections_per_address=4) as broker, contextlib.ExitStack() as stack:
+            began = time.monotonic()
             mine = [stack.enter_context(Native(broker.connect_from("127.0.0.1"))) for _ in range(4)]
             for _ in range(50):
                 assert is_closed(stack.enter_context(broker.connect_from("127.0.0.1")))
@@ -54,8 +55,9 @@ def claim_one_address_gets_no_more_connections_than_its_share():
             refused = 51 if six else 50
             seen = broker.figures()
             assert seen["limit_connections_per_address_total"] == seen["connections_refused_total"] == refused and seen["limit_connections_total"] == 0, seen
-            lines = broker.log().count("connection_refused")
-            assert 1 <= lines <= 20 * shards, f"{lines} lines of log about {refused} refusals"
+            # Twenty in ten seconds.
+            lines, most = broker.log().count("connection_refused"), 20 * shards * (1 + int(time.monotonic() - began) // 10)
+            assert 1 <= lines <= most, f"{lines} lines of log about {refused} refusals"
             assert "limit=connections_per_address" in broker.log()
             # What is closed makes room.
             mine.pop().socket.close()
@@ -65,7 +67,7 @@ def claim_one_address_gets_no_more_connections_than_its_share():
                     connection.sendall(hello())
                     return read_frame(connection)[0] == native.WELCOME
 
-            wait_until(admitted, 20, "a place for another one")
+            wait_until(admitted, 60, "a place for another one")
     return f"IPv4{' and IPv6' if six else ''}, one shard and three"
 
 
@@ -177,7 +179,8 @@ def drain(connection):
 
 
 def claim_whoever_does_not_say_hello_in_time_goes():
-    broker = Crowded(handshake_timeout="300 ms")
+    # More than it may take those who do say it, on a machine that has little time for them.
+    broker = Crowded(handshake_timeout="4 s")
     kafka = broker.connect_kafka
     with broker, contextlib.ExitStack() as stack:
         patient = stack.enter_context(native.connect(broker))
@@ -208,7 +211,7 @@ def claim_the_oldest_handshake_makes_room_for_the_next():
         for _ in range(20):
             with native.connect(broker) as client:
                 client.call(native.PING, b"", native.PONG).end()
-        wait_until(lambda: broker.reached("handshakes") >= 150, 20, "the oldest are closed")
+        wait_until(lambda: broker.reached("handshakes") >= 150, 60, "the oldest are closed")
         # Those that were accepted first, which is nearly the order in which they came.
         assert not any(is_open(connection) for connection in silent[:50]) and sum(map(is_open, silent)) <= 50
         late = stack.enter_context(kafka())
@@ -218,7 +221,7 @@ def claim_the_oldest_handshake_makes_room_for_the_next():
 
 
 def claim_a_frame_that_does_not_get_on_ends_its_connection():
-    broker = Crowded(frame_timeout="1 s")
+    broker = Crowded(frame_timeout="5 s")
     kafka = broker.connect_kafka
     with broker, native.connect(broker) as honest, native.connect(broker) as slow, kafka() as slow_kafka, native.connect(broker) as idle:
         topic = honest.create("t", memory=True)
@@ -226,18 +229,21 @@ def claim_a_frame_that_does_not_get_on_ends_its_connection():
         slow_kafka.sendall(API_VERSIONS + struct.pack(">ihh", 50_000, 0, 3))
         # A large message over a thin line: slower than the time for a frame, but it gets on.
         large = honest.frame(native.PUBLISH, honest.publish_body(topic["id"], b"x" * 1_000_000))
-        ended = {}
-        for start in range(0, len(large), 200_000):
-            honest.socket.sendall(large[start : start + 200_000])
-            until = time.monotonic() + 0.7
-            while time.monotonic() < until:
-                for name, connection in (("native", slow.socket), ("kafka", slow_kafka)):
-                    if name not in ended:
-                        try:
-                            connection.send(b"x")
-                        except OSError:
-                            ended[name] = True
-                time.sleep(0.1)
+        ended, sent, began, due = {}, 0, time.monotonic(), 0
+        while len(ended) < 2 or sent < len(large):
+            now = time.monotonic()
+            assert now - began < 60, f"two are slow, and of them were sent away: {list(ended)}"
+            if sent < len(large) and now >= due:
+                size = 70_000 if len(ended) < 2 or now - began < 7 else len(large)
+                honest.socket.sendall(large[sent : sent + size])
+                sent, due = sent + size, now + 1
+            for name, connection in (("native", slow.socket), ("kafka", slow_kafka)):
+                if name not in ended:
+                    try:
+                        connection.send(b"x")
+                    except OSError:
+                        ended[name] = True
+            time.sleep(0.2)
         assert native.read_published(native.Reader(honest.answer(honest.correlation, native.PUBLISHED)))["count"] == 1
         assert len(ended) == 2 and broker.reached("frame_timeout") == 2, ended
         # Who has begun no frame is not in a hurry.
@@ -245,7 +251,7 @@ def claim_a_frame_that_does_not_get_on_ends_its_connection():
 
 
 def claim_a_peer_that_takes_nothing_is_closed_and_a_slow_one_is_not():
-    with Limited(write_timeout="1 s", outbox_size="64 KiB") as broker, native.connect(broker) as honest:
+    with Limited(write_timeout="4 s", outbox_size="64 KiB") as broker, native.connect(broker) as honest:
         queue = honest.create("q", queue=True, until_acknowledged=True, memory=True)
         for _ in range(24):
             honest.publish(queue["id"], b"x" * 900_000)
@@ -255,25 +261,29 @@ def claim_a_peer_that_takes_nothing_is_closed_and_a_slow_one_is_not():
         for _ in range(24):
             honest.publish(topic["id"], b"y" * 900_000)
         slow.send(native.SUBSCRIBE, struct.pack("<IBBxx", 1, native.BROADCAST, 0) + native.EARLIEST + struct.pack("<iq", 100, 1 << 40) + native.subscription_options() + native.text("t") + native.text(""))
-        taken, began = 0, time.monotonic()
+        taken, began, is_over = 0, time.monotonic(), False
         # Slower than one of the broker's sends may take as a whole.
-        while time.monotonic() - began < 5:
-            taken += len(slow.socket.recv(15_000))
+        while not is_over or time.monotonic() - began < 10:
+            more = slow.socket.recv(8_000)
+            assert more, f"the slow one was closed after {taken} bytes"
+            taken += len(more)
+            is_over = is_over or broker.reached("write_timeout") >= 1
+            assert time.monotonic() - began < 60, "who takes nothing"
             time.sleep(0.05)
-        rate = taken // 5
+        rate = taken / (time.monotonic() - began)
+        while taken < 20_000_000:
+            more = slow.socket.recv(1 << 20)
+            assert more, f"the slow one was closed after {taken} bytes"
+            taken += len(more)
         seen = broker.figures()
         assert seen["limit_write_timeout_total"] == 1, seen
         assert seen["limit_outbox_size_total"] >= 1, seen
         # What the stuck one had is given to others.
         honest.subscribe(1, "q", "queue", messages=100, size=1 << 40)
         assert len(honest.records(24, settle=native.ACCEPT)) == 24
-        while taken < 20_000_000:
-            more = slow.socket.recv(1 << 20)
-            assert more, f"the slow one was closed after {taken} bytes"
-            taken += len(more)
         stuck.socket.close()
         slow.socket.close()
-        return f"{rate} bytes a second were fast enough"
+        return f"{rate:.0f} bytes a second were fast enough"
 
 
 def narrow(broker, size):
@@ -308,7 +318,7 @@ def claim_memory_for_frames_that_have_begun_is_bounded():
             client = stack.enter_context(native.connect(broker))
             client.socket.sendall(struct.pack("<IBBHQ", 4 << 20, native.PUBLISH, 0, 0, 1) + b"x" * (1 << 20))
             begun.append(client)
-        wait_until(lambda: broker.reached("input_memory") >= 8, 20, "the oldest are closed")
+        wait_until(lambda: broker.reached("input_memory") >= 8, 60, "the oldest are closed")
         for client in begun[:6]:
             assert drain(client.socket) == b""
         # The newest stay, and who sends whole frames notices nothing.
@@ -351,7 +361,7 @@ def claim_full_memory_slows_publishers_and_then_refuses_them():
                 for writer in writers:
                     writer.start()
                 for writer in writers:
-                    writer.join(60)
+                    writer.join(180)
                 if is_seen := is_refused():
                     break
             assert is_seen, "publishes to disk are refused as well"
@@ -365,10 +375,10 @@ def claim_full_memory_slows_publishers_and_then_refuses_them():
             # Who takes makes room.
             worker = stack.enter_context(native.connect(broker))
             worker.subscribe(1, "q", "queue", messages=1000, size=1 << 40)
-            assert len(worker.records(taken[0], settle=native.ACCEPT, timeout=60)) == taken[0]
-            wait_until(lambda: not is_refused(), 20, "publishes are taken again")
+            assert len(worker.records(taken[0], settle=native.ACCEPT, timeout=180)) == taken[0]
+            wait_until(lambda: not is_refused(), 60, "publishes are taken again")
             assert "event=memory_room_again" in broker.log()
-            wait_until(lambda: broker.figures()["memory_bytes"] < 8 << 20, 20, "memory is given back")
+            wait_until(lambda: broker.figures()["memory_bytes"] < 8 << 20, 60, "memory is given back")
             operator.publish(queue["id"], b"z")
             told.append(f"{taken[0]} messages of 100 kB, {grown >> 20} MiB more")
     return "; ".join(told)
@@ -381,7 +391,7 @@ def claim_compaction_keeps_its_rate():
         topic = reader.list(native.read_topic)[0]["id"]
         for number in range(110):
             client.publish(topic, b"x" * 1000, key=b"%d" % (number % 10), durability=1)
-        wait_until(lambda: broker.figures()["compactions_total"] >= 1, 40, "a pass")
+        wait_until(lambda: broker.figures()["compactions_total"] >= 1, 120, "a pass")
         seen = broker.figures()
         # All of it is read, twice where something is left.
         least = 0.5 * seen["compacted_bytes_total"] / (64 << 10)
@@ -397,10 +407,10 @@ def claim_too_few_descriptors_end_nothing():
         topics = [client.create(f"t{number}")["id"] for number in range(500)]
         # More connections than may be, and more logs than can be open.
         crowd = [stack.enter_context(broker.connect()) for _ in range(350)]
-        wait_until(lambda: figures(operator)["limit_connections_total"] >= 50, 20, "the last are refused")
+        wait_until(lambda: figures(operator)["limit_connections_total"] >= 50, 60, "the last are refused")
         for connection in crowd:
             connection.close()
-        wait_until(lambda: figures(operator)["connections"] <= 2, 20, "they are gone")
+        wait_until(lambda: figures(operator)["connections"] <= 2, 60, "they are gone")
         asked = []
         for topic in topics:
             asked.append(client.send(native.PUBLISH, client.publish_body(topic, b"x")))
@@ -418,7 +428,7 @@ def claim_too_few_descriptors_end_nothing():
             client.publish(topic, b"y")
         for number in range(20):
             client.ok(native.DELETE_TOPIC, native.text(f"t{number}"))
-        wait_until(lambda: publishes(client, topics[-1]), 20, "room for another log")
+        wait_until(lambda: publishes(client, topics[-1]), 60, "room for another log")
         return f"{len(taken)} of 500 logs with 400 descriptors"
 
 

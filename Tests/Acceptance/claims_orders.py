@@ -10,7 +10,7 @@ EXAMPLE = os.environ.get("NEEDLETAIL_ORDERS") or str(pathlib.Path(BINARY).with_n
 
 def claim_the_order_processing_example_does_what_it_says():
     with Broker() as broker:
-        result = subprocess.run([EXAMPLE, broker.server], capture_output=True, timeout=120)
+        result = subprocess.run([EXAMPLE, broker.server], capture_output=True, timeout=300)
         text = result.stdout.decode()
         assert result.returncode == 0, text + result.stderr.decode()
         for customer in ("ada", "grace", "mallory"):

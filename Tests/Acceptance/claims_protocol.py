@@ -138,7 +138,7 @@ def claim_protocol_a_fetch_waits_for_what_is_published():
         assert [record.value for record in read_batches(reader.answer(fetch, native.FETCHED)[24:])] == [b"woken"]
         began = time.monotonic()
         assert reader.fetch(topic["id"], 1, min_bytes=1, wait=300)[2] == b""
-        assert 0.2 < time.monotonic() - began < 10
+        assert 0.2 < time.monotonic() - began < 60
 
 
 def claim_protocol_consumers_get_what_their_credit_allows():
@@ -194,7 +194,7 @@ def claim_protocol_rejected_messages_go_to_the_dead_letters_and_back():
 
 def claim_protocol_leases_end_and_are_extended():
     with Broker() as broker, connect(broker) as client:
-        topic = client.create("leased", queue=True, until_acknowledged=True, lease=700)
+        topic = client.create("leased", queue=True, until_acknowledged=True, lease=5_000)
         for payload in (b"kept", b"lost"):
             client.publish(topic["id"], payload)
         client.subscribe(1, "leased", "queue", messages=100)
@@ -249,7 +249,7 @@ def claim_protocol_a_fault_ends_the_connection_and_says_why():
             except ConnectionError:
                 pass
         with connect(broker) as client:
-            wait_until(lambda: client.describe("before")["partitions"][0]["end"] == 1, timeout=5, what="what was published before the fault")
+            wait_until(lambda: client.describe("before")["partitions"][0]["end"] == 1, timeout=60, what="what was published before the fault")
 
 
 def claim_protocol_is_spoken_over_a_unix_socket():

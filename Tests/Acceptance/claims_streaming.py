@@ -98,7 +98,7 @@ def claim_streamed_logs_arrive_as_written_although_the_broker_is_killed():
         for process in (producer, *consumers):
             process.terminate()
         for process in (producer, *consumers):
-            process.wait(timeout=20)
+            process.wait(timeout=120)
         shares = [os.path.getsize(path) for path in paths[2:]]
         assert all(shares), f"a worker got nothing: {shares}"
         return f"{count} lines, {written >> 20} MiB, one kill -9, {took:.0f} s"

@@ -83,7 +83,7 @@ class Limited(Broker):
     def connect_from(self, address, to=None):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         connection = socket.socket(family)
-        connection.settimeout(20)
+        connection.settimeout(60)
         connection.bind((address, 0))
         connection.connect(to or ("127.0.0.1", self.port))
         return connection
@@ -107,7 +107,7 @@ class Crowded(Limited):
         self.flags += ("--listen", f"kafka=127.0.0.1:{self.kafka_port}")
 
     def connect_kafka(self):
-        connection = socket.create_connection(("127.0.0.1", self.kafka_port), timeout=20)
+        connection = socket.create_connection(("127.0.0.1", self.kafka_port), timeout=90)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
@@ -153,14 +153,14 @@ class Honest:
     def __exit__(self, kind, *_):
         if kind is not None:
             self.process.kill()
-        self.process.join(20)
+        self.process.join(60)
 
     @contextlib.contextmanager
     def phase(self, name):
         began, before = time.monotonic(), self.count.value
         yield
         # The one that was under way when the phase began, and one more.
-        wait_until(lambda: self.count.value >= before + 2, 60, f"an honest message beside {name}")
+        wait_until(lambda: self.count.value >= before + 2, 120, f"an honest message beside {name}")
         self.phases.append((name, began, time.monotonic()))
 
     def end(self):
@@ -194,4 +194,4 @@ def bounded(broker, budget, what):
     assert broker.process.poll() is None, broker.log()[-2000:]
     assert peak[0] < budget, f"{what}: {peak[0] >> 20} MiB more, {budget >> 20} MiB are the budget"
     # The operator's own connections come and go.
-    wait_until(lambda: broker.sockets() <= sockets, 20, f"{what}: the sockets are closed")
+    wait_until(lambda: broker.sockets() <= sockets, 60, f"{what}: the sockets are closed")

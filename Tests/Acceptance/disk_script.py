@@ -68,7 +68,7 @@ class Script:
                 self.client = None
                 # The end of the process follows that of its connections.
                 with contextlib.suppress(AssertionError):
-                    wait_until(lambda: self.target.process.poll() is not None, 10, "the process has ended")
+                    wait_until(lambda: self.target.process.poll() is not None, 20, "the process has ended")
                 if self.target.process.poll() is None:
                     continue
                 return step

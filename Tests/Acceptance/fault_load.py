@@ -194,7 +194,7 @@ class Load:
         """Ends the clients, whatever they still wait for; the broker is best dead by then."""
         self.stopped.set()
         for thread in self.threads:
-            thread.join(90)
+            thread.join(180)
             assert not thread.is_alive(), "a client hangs"
         assert not self.failures, self.failures
 

@@ -10,16 +10,16 @@ from kafka_broker import admin, consumer, create, kafka, poll_until, produce, pr
 
 def settings_of(broker, topic):
     resource = ConfigResource(ResourceType.TOPIC, topic)
-    return admin(broker).describe_configs([resource])[resource].result(30)
+    return admin(broker).describe_configs([resource])[resource].result(90)
 
 
 def described(broker, topic):
-    return admin(broker).describe_topics(TopicCollection([topic]))[topic].result(30)
+    return admin(broker).describe_topics(TopicCollection([topic]))[topic].result(90)
 
 
 def alter(broker, topic, *entries):
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[ConfigEntry(name, value, incremental_operation=operation) for name, value, operation in entries])
-    return admin(broker).incremental_alter_configs([resource])[resource].result(30)
+    return admin(broker).incremental_alter_configs([resource])[resource].result(90)
 
 
 def claim_topics_are_created_described_and_deleted():
@@ -30,14 +30,14 @@ def claim_topics_are_created_described_and_deleted():
         assert found.name == topic and len(found.partitions) == 5 and not found.is_internal
         assert all(partition.leader and partition.replicas and partition.isr for partition in found.partitions)
         first = str(found.topic_id)
-        assert refusal(lambda: client.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)) == "TOPIC_ALREADY_EXISTS"
+        assert refusal(lambda: client.create_topics([NewTopic(topic, 1, 1)])[topic].result(90)) == "TOPIC_ALREADY_EXISTS"
         produce(broker, topic, [b"gone with it"] * 10)
-        client.delete_topics([topic])[topic].result(30)
-        wait_until(lambda: topic not in client.list_topics(timeout=20).topics, 30, "the topic is gone")
-        assert refusal(lambda: client.delete_topics([topic])[topic].result(30)) == "UNKNOWN_TOPIC_OR_PART"
+        client.delete_topics([topic])[topic].result(90)
+        wait_until(lambda: topic not in client.list_topics(timeout=90).topics, 60, "the topic is gone")
+        assert refusal(lambda: client.delete_topics([topic])[topic].result(90)) == "UNKNOWN_TOPIC_OR_PART"
         assert refusal(lambda: described(broker, topic)) == "UNKNOWN_TOPIC_OR_PART"
-        client.create_topics([NewTopic(topic, 2, 1)])[topic].result(30)
-        wait_until(lambda: topic in client.list_topics(timeout=20).topics, 30, "the topic is there again")
+        client.create_topics([NewTopic(topic, 2, 1)])[topic].result(90)
+        wait_until(lambda: topic in client.list_topics(timeout=90).topics, 60, "the topic is there again")
         again = described(broker, topic)
         assert len(again.partitions) == 2 and str(again.topic_id) != first
         assert read(broker, topic, 2) == []
@@ -57,27 +57,27 @@ def claim_topics_that_cannot_be_are_refused():
             (NewTopic(unique("policy"), 1, 1, config={"cleanup.policy": "incinerate"}), "INVALID_CONFIG"),
         ]
         for topic, name in cases:
-            assert refusal(lambda: client.create_topics([topic])[topic.topic].result(30)) == name, (topic, name)
-            assert topic.topic not in client.list_topics(timeout=20).topics
+            assert refusal(lambda: client.create_topics([topic])[topic.topic].result(90)) == name, (topic, name)
+            assert topic.topic not in client.list_topics(timeout=90).topics
         # Only asked whether it could be.
         topic = unique("asked")
-        client.create_topics([NewTopic(topic, 3, 1)], validate_only=True)[topic].result(30)
-        assert topic not in client.list_topics(timeout=20).topics
+        client.create_topics([NewTopic(topic, 3, 1)], validate_only=True)[topic].result(90)
+        assert topic not in client.list_topics(timeout=90).topics
 
 
 def claim_partitions_are_added_and_never_taken_away():
     with kafka() as broker:
         client, topic = admin(broker), create(broker, "growing", 2)
-        client.create_partitions([NewPartitions(topic, 4)], validate_only=True)[topic].result(30)
+        client.create_partitions([NewPartitions(topic, 4)], validate_only=True)[topic].result(90)
         assert len(described(broker, topic).partitions) == 2
-        client.create_partitions([NewPartitions(topic, 4)])[topic].result(30)
-        wait_until(lambda: len(client.list_topics(topic, timeout=20).topics[topic].partitions) == 4, 20, "four partitions")
+        client.create_partitions([NewPartitions(topic, 4)])[topic].result(90)
+        wait_until(lambda: len(client.list_topics(topic, timeout=90).topics[topic].partitions) == 4, 60, "four partitions")
         produce(broker, topic, [b"in the new one"], partition=3)
         assert [message.value() for message in read(broker, topic, 4)] == [b"in the new one"]
         for count in (4, 3):
-            assert refusal(lambda: client.create_partitions([NewPartitions(topic, count)])[topic].result(30)) == "INVALID_PARTITIONS"
+            assert refusal(lambda: client.create_partitions([NewPartitions(topic, count)])[topic].result(90)) == "INVALID_PARTITIONS"
         missing = unique("missing")
-        assert refusal(lambda: client.create_partitions([NewPartitions(missing, 4)])[missing].result(30)) == "UNKNOWN_TOPIC_OR_PART"
+        assert refusal(lambda: client.create_partitions([NewPartitions(missing, 4)])[missing].result(90)) == "UNKNOWN_TOPIC_OR_PART"
 
 
 def claim_settings_go_both_ways_under_kafkas_names():
@@ -113,7 +113,7 @@ def claim_settings_are_altered_one_by_one_or_all_at_once():
         assert refusal(lambda: alter(broker, missing, ("retention.ms", "5", AlterConfigOpType.SET))) == "UNKNOWN_TOPIC_OR_PART"
         # The old request replaces everything that was said.
         resource = ConfigResource(ResourceType.TOPIC, topic, set_config={"segment.ms": "700000"})
-        admin(broker).alter_configs([resource])[resource].result(30)
+        admin(broker).alter_configs([resource])[resource].result(90)
         found = settings_of(broker, topic)
         assert found["segment.ms"].value == "700000" and found["retention.ms"].value != "2000000"
 
@@ -121,12 +121,12 @@ def claim_settings_are_altered_one_by_one_or_all_at_once():
 def claim_the_cluster_describes_itself():
     with kafka() as broker:
         client = admin(broker)
-        cluster = client.describe_cluster().result(30)
+        cluster = client.describe_cluster().result(90)
         assert cluster.cluster_id and cluster.controller and broker.kafka_port in [node.port for node in cluster.nodes], cluster
-        assert client.list_topics(timeout=20).cluster_id == cluster.cluster_id
+        assert client.list_topics(timeout=90).cluster_id == cluster.cluster_id
         node = cluster.nodes[0]
         resource = ConfigResource(ResourceType.BROKER, str(node.id))
-        found = client.describe_configs([resource])[resource].result(30)
+        found = client.describe_configs([resource])[resource].result(90)
         assert found, "a broker without settings"
 
 
@@ -136,21 +136,21 @@ def claim_offsets_are_listed_from_every_end():
         place = TopicPartition(topic, 0)
 
         def find(spec):
-            return client.list_offsets({place: spec}, isolation_level=IsolationLevel.READ_UNCOMMITTED)[place].result(30)
+            return client.list_offsets({place: spec}, isolation_level=IsolationLevel.READ_UNCOMMITTED)[place].result(90)
 
         assert find(OffsetSpec.earliest()).offset == 0 and find(OffsetSpec.latest()).offset == 0 and find(OffsetSpec.max_timestamp()).offset == -1
         writer = producer(broker)
         stamps = [1_700_000_000_000, 1_700_000_005_000, 1_700_000_003_000, 1_700_000_004_000]
         for stamp in stamps:
             writer.produce(topic, b"x", timestamp=stamp, partition=0)
-            writer.flush(20)
+            writer.flush(120)
         assert find(OffsetSpec.earliest()).offset == 0 and find(OffsetSpec.latest()).offset == 4
         latest = find(OffsetSpec.max_timestamp())
         assert (latest.offset, latest.timestamp) == (1, stamps[1]), latest
         for stamp, offset in ((stamps[0], 0), (stamps[0] + 1, 1), (stamps[1], 1), (stamps[1] + 1, -1), (0, 0)):
             assert find(OffsetSpec.for_timestamp(stamp)).offset == offset, stamp
         missing = TopicPartition(unique("missing"), 0)
-        assert refusal(lambda: client.list_offsets({missing: OffsetSpec.latest()})[missing].result(30)) in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_NOENT")
+        assert refusal(lambda: client.list_offsets({missing: OffsetSpec.latest()})[missing].result(90)) in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_NOENT")
 
 
 def claim_records_are_deleted_up_to_an_offset():
@@ -160,7 +160,7 @@ def claim_records_are_deleted_up_to_an_offset():
 
         def delete(offset):
             place = TopicPartition(topic, 0, offset)
-            return client.delete_records([place])[place].result(30).low_watermark
+            return client.delete_records([place])[place].result(90).low_watermark
 
         assert delete(30) == 30
         assert [message.offset() for message in read(broker, topic)] == list(range(30, 100))
@@ -187,7 +187,7 @@ def member(broker, topic, group, count):
 
 def offsets_of(broker, group, partitions=None):
     request = ConsumerGroupTopicPartitions(group, partitions)
-    found = admin(broker).list_consumer_group_offsets([request])[group].result(30)
+    found = admin(broker).list_consumer_group_offsets([request])[group].result(90)
     return {(place.topic, place.partition): place.offset for place in found.topic_partitions}
 
 
@@ -197,30 +197,30 @@ def claim_groups_are_listed_described_and_deleted():
         for partition in (0, 1):
             produce(broker, topic, [b"x"] * 50, partition=partition)
         with member(broker, topic, group, 100) as reader:
-            found = client.describe_consumer_groups([group])[group].result(30)
+            found = client.describe_consumer_groups([group])[group].result(90)
             assert found.group_id == group and found.state.name == "STABLE" and len(found.members) == 1 and found.coordinator, found
             one = found.members[0]
             assert one.member_id == reader.memberid() and one.client_id == "rdkafka" and one.host, one
             assert sorted((place.topic, place.partition) for place in one.assignment.topic_partitions) == [(topic, 0), (topic, 1)]
             assert found.partition_assignor == "range", found.partition_assignor
-            listed = {each.group_id: each for each in client.list_consumer_groups().result(30).valid}
+            listed = {each.group_id: each for each in client.list_consumer_groups().result(90).valid}
             assert listed[group].state.name == "STABLE"
             assert offsets_of(broker, group) == {(topic, 0): 50, (topic, 1): 50}
-            assert refusal(lambda: client.delete_consumer_groups([group])[group].result(30)) == "NON_EMPTY_GROUP"
+            assert refusal(lambda: client.delete_consumer_groups([group])[group].result(90)) == "NON_EMPTY_GROUP"
             changed = [ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, 7)])]
-            refused = client.alter_consumer_group_offsets(changed)[group].result(30).topic_partitions[0]
+            refused = client.alter_consumer_group_offsets(changed)[group].result(90).topic_partitions[0]
             assert refused.error.name() == "UNKNOWN_MEMBER_ID", refused
-        assert client.describe_consumer_groups([group])[group].result(30).state.name == "EMPTY"
-        altered = client.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, 7)])])[group].result(30)
+        assert client.describe_consumer_groups([group])[group].result(90).state.name == "EMPTY"
+        altered = client.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, 7)])])[group].result(90)
         assert altered.topic_partitions[0].error is None
         assert offsets_of(broker, group) == {(topic, 0): 7, (topic, 1): 50}
         with member(broker, topic, group, 43):
             pass
         assert offsets_of(broker, group) == {(topic, 0): 50, (topic, 1): 50}
-        client.delete_consumer_groups([group])[group].result(30)
-        assert group not in {each.group_id for each in client.list_consumer_groups().result(30).valid}
-        assert client.describe_consumer_groups([group])[group].result(30).state.name == "DEAD"
-        assert refusal(lambda: client.delete_consumer_groups([group])[group].result(30)) == "GROUP_ID_NOT_FOUND"
+        client.delete_consumer_groups([group])[group].result(90)
+        assert group not in {each.group_id for each in client.list_consumer_groups().result(90).valid}
+        assert client.describe_consumer_groups([group])[group].result(90).state.name == "DEAD"
+        assert refusal(lambda: client.delete_consumer_groups([group])[group].result(90)) == "GROUP_ID_NOT_FOUND"
         nothing = offsets_of(broker, group, [TopicPartition(topic, 0)])
         assert list(nothing.values()) == [-1001], nothing
 
@@ -229,13 +229,13 @@ def claim_offsets_of_a_group_without_members_can_be_written():
     with kafka() as broker:
         client, topic, group = admin(broker), create(broker, "placed"), unique("placed")
         produce(broker, topic, [b"%d" % n for n in range(10)], partition=0)
-        client.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, 4)])])[group].result(30)
+        client.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, 4)])])[group].result(90)
         with member(broker, topic, group, 6):
             pass
         reader = consumer(broker, group_id=group)
-        assert reader.committed([TopicPartition(topic, 0)], timeout=20)[0].offset == 10
+        assert reader.committed([TopicPartition(topic, 0)], timeout=90)[0].offset == 10
         reader.commit(offsets=[TopicPartition(topic, 0, 3, metadata="why not")], asynchronous=False)
-        found = reader.committed([TopicPartition(topic, 0)], timeout=20)[0]
+        found = reader.committed([TopicPartition(topic, 0)], timeout=90)[0]
         assert (found.offset, found.metadata) == (3, "why not"), found
         reader.close()
 
@@ -244,7 +244,7 @@ def claim_a_strange_group_is_described_as_dead():
     with kafka() as broker:
         group = unique("nobody")
         try:
-            found = admin(broker).describe_consumer_groups([group])[group].result(30)
+            found = admin(broker).describe_consumer_groups([group])[group].result(90)
             assert found.state.name == "DEAD" and not found.members
         except KafkaException as error:
             assert error.args[0].name() == "GROUP_ID_NOT_FOUND", error

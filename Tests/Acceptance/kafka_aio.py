@@ -25,7 +25,7 @@ def reader(broker, *topics, **settings):
 async def take(client, count):
     records = []
     while len(records) < count:
-        for batch in (await asyncio.wait_for(client.getmany(timeout_ms=1000), 30)).values():
+        for batch in (await asyncio.wait_for(client.getmany(timeout_ms=1000), 120)).values():
             records += batch
     return records
 
@@ -37,7 +37,7 @@ def claim_aiokafka_reads_what_it_wrote_under_every_compression():
             headers = [("h", b"1"), ("h", b"2"), ("empty", b"")]
             async with writer(broker, compression_type=codec, linger_ms=5, enable_idempotence=True) as client:
                 futures = [await client.send(topic, b"%d" % n * 30, key=b"k%d" % n, headers=headers, partition=n % 2, timestamp_ms=1_700_000_000_000 + n) for n in range(1000)]
-                placed = await asyncio.wait_for(asyncio.gather(*futures), 60)
+                placed = await asyncio.wait_for(asyncio.gather(*futures), 180)
                 assert [place.offset for place in placed] == [n // 2 for n in range(1000)]
             async with reader(broker) as client:
                 client.assign([TopicPartition(topic, 0), TopicPartition(topic, 1)])
@@ -88,7 +88,7 @@ def claim_aiokafka_shares_a_topic_in_a_group():
             return len(held) == len(set(held)) == 6 and all(len(listener.held) == 6 // count for listener in listeners)
 
         async def until(condition, what):
-            for _ in range(600):
+            for _ in range(1200):
                 if await condition():
                     return
                 await asyncio.sleep(0.1)
@@ -98,7 +98,7 @@ def claim_aiokafka_shares_a_topic_in_a_group():
             return set(seen) == {(n % 6, n // 6) for n in range(count)}
 
         async def join():
-            client, listener = reader(broker, group_id=group, session_timeout_ms=6000, heartbeat_interval_ms=500), Listener()
+            client, listener = reader(broker, group_id=group, session_timeout_ms=30_000, heartbeat_interval_ms=500), Listener()
             client.subscribe([topic], listener=listener)
             await client.start()
             listeners.append(listener)
@@ -185,7 +185,7 @@ def claim_aiokafka_administers():
         await client.create_topics([NewTopic(topic, 2, 1, topic_configs={"retention.ms": "3600000"})])
         assert topic in await client.list_topics()
         await client.create_partitions({topic: NewPartitions(3)})
-        for _ in range(50):
+        for _ in range(600):
             found = (await client.describe_topics([topic]))[0]
             if len(found["partitions"]) == 3:
                 break
@@ -212,7 +212,7 @@ def claim_aiokafka_may_ask_for_a_transaction_in_vain():
     async def run(broker):
         client = writer(broker, transactional_id=unique("transaction"))
         try:
-            await asyncio.wait_for(client.start(), 20)
+            await asyncio.wait_for(client.start(), 90)
             raise AssertionError("granted")
         except KafkaError as error:
             return type(error).__name__

@@ -70,14 +70,14 @@ class ApacheKafka:
             raise Skipped(f"there is no {TOOLS}, or no Java")
         defaults = ("log.cleaner.backoff.ms=500", "log.segment.delete.delay.ms=1000", "group.max.session.timeout.ms=60000")
         # Its answers to a start that is under way come to standard error; the claim is judged by what follows.
-        done = subprocess.run([TOOLS, "start", self.home, str(self.kafka_port), *defaults, *self.settings], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([TOOLS, "start", self.home, str(self.kafka_port), *defaults, *self.settings], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         self.pid = int(done.stdout.split()[0])
         return self
 
     def kill(self):
         os.kill(self.pid, signal.SIGKILL)
-        wait_until(lambda: not pathlib.Path(f"/proc/{self.pid}").exists(), 20, "the node is gone")
+        wait_until(lambda: not pathlib.Path(f"/proc/{self.pid}").exists(), 60, "the node is gone")
         self.pid = None
 
     def resident_bytes(self):
@@ -155,8 +155,8 @@ def create(broker, name, partitions=1, **settings):
     """A new topic; settings by Kafka's names, with _ for a dot."""
     topic = unique(name)
     config = {key.replace("_", "."): str(value) for key, value in settings.items()}
-    admin(broker).create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(30)
-    wait_until(lambda: topic in admin(broker).list_topics(timeout=20).topics, 20, f"{topic} is to be seen")
+    admin(broker).create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(90)
+    wait_until(lambda: topic in admin(broker).list_topics(timeout=90).topics, 60, f"{topic} is to be seen")
     return topic
 
 
@@ -199,12 +199,12 @@ def produce(broker, topic, values, partition=-1, **settings):
     for value in values:
         client.produce(topic, value, partition=partition, on_delivery=report)
         client.poll(0)
-    assert client.flush(60) == 0
+    assert client.flush(120) == 0
     assert not report.errors, report.errors[:3]
     return report.messages
 
 
-def read(broker, topic, partitions=1, start=0, timeout=60, **settings):
+def read(broker, topic, partitions=1, start=0, timeout=180, **settings):
     """Everything in a topic, by partition and offset, read without a group."""
     client = consumer(broker, **settings)
     client.assign([TopicPartition(topic, partition, start) for partition in range(partitions)])
@@ -222,7 +222,7 @@ def read(broker, topic, partitions=1, start=0, timeout=60, **settings):
     return sorted(messages, key=lambda message: (message.partition(), message.offset()))
 
 
-def poll_until(client, count, timeout=60):
+def poll_until(client, count, timeout=180):
     """The next `count` messages of a consumer."""
     messages, deadline = [], time.monotonic() + timeout
     while len(messages) < count:

@@ -52,7 +52,7 @@ def ship(program, configuration, arguments, line_end=b""):
             process = subprocess.Popen([binary, *arguments(home, settings, libraries)], env=environment, stdout=said, stderr=said, cwd=home)
         try:
             def arrived(upto):
-                deadline = time.monotonic() + 60
+                deadline = time.monotonic() + 120
                 while True:
                     missing = []
                     for path, topic, content, half in files:
@@ -77,7 +77,7 @@ def ship(program, configuration, arguments, line_end=b""):
         finally:
             process.terminate()
             try:
-                process.wait(20)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
         return f"{len(files)} files, {sum(len(content) for _, _, content, _ in files) >> 10} KiB"

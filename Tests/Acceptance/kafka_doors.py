@@ -16,7 +16,7 @@ def write(broker, topic, codec="none"):
     client, report = producer(broker, compression_type=codec), Acknowledged()
     for n in range(10):
         client.produce(topic, b"value %d" % n, b"key %d" % n, headers=HEADERS, timestamp=1_700_000_000_000 + n, partition=0, on_delivery=report)
-    assert client.flush(30) == 0 and not report.errors, report.errors
+    assert client.flush(120) == 0 and not report.errors, report.errors
 
 
 def claim_what_kafka_wrote_is_read_natively():
@@ -38,7 +38,10 @@ def claim_what_kafka_wrote_is_worked_off_as_a_queue():
         queue = unique("tasks")
         broker.cli("queue", "create", queue)
         write(broker, queue)
-        got = broker.json("queue", "receive", queue, "--max", "4") + broker.json("queue", "receive", queue, "--max", "20")
+        got = broker.json("queue", "receive", queue, "--max", "4", "--wait", "60 s")
+        # One call takes what has come so far.
+        while len(got) < 10 and (more := broker.json("queue", "receive", queue, "--max", "20", "--wait", "60 s")):
+            got += more
         assert [message["payload"] for message in got] == [f"value {n}" for n in range(10)], got
         assert got[0]["key"] == "key 0" and "kafka" in json.dumps(got[0]), got[0]
         assert broker.json("queue", "receive", queue) == []
@@ -95,8 +98,8 @@ def claim_a_topic_has_one_set_of_settings():
         assert len(found["partitions"]) == 3 and found["retention_ms"] == 3_600_000, found
         native = unique("natively-made")
         broker.cli("topic", "create", native, "--partitions", "2", "--retention-time", "2 h", "--segment-size", "2 MiB")
-        wait_until(lambda: native in admin(broker).list_topics(timeout=20).topics, 20, "a topic that was made natively")
+        wait_until(lambda: native in admin(broker).list_topics(timeout=90).topics, 60, "a topic that was made natively")
         settings = kafka_admin.settings_of(broker, native)
         assert settings["retention.ms"].value == "7200000" and settings["segment.bytes"].value == str(2 << 20), settings
         broker.cli("topic", "delete", native)
-        wait_until(lambda: native not in admin(broker).list_topics(timeout=20).topics, 20, "the topic is gone")
+        wait_until(lambda: native not in admin(broker).list_topics(timeout=90).topics, 60, "the topic is gone")

@@ -229,7 +229,7 @@ def claim_members_that_vanish_do_not_block_their_group():
                     connection.sendall(wire.request(wire.JOIN_GROUP, 2, body, n))
             reader = consumer(broker, group_id=group)
             reader.subscribe([topic])
-            assert len(poll_until(reader, 30, 60)) == 30
+            assert len(poll_until(reader, 30)) == 30
             reader.close()
 
 
@@ -237,7 +237,7 @@ def claim_a_writer_that_waits_for_nothing_is_told_by_the_end_of_its_connection()
     with kafka() as broker, wire.connect(broker) as connection:
         # With acks=0 there is no answer in which to say no.
         connection.sendall(wire.produce(create(broker, "small", max_message_bytes=1000), wire.batch([wire.record(b"z" * 5000)]), acks=0))
-        connection.settimeout(20)
+        connection.settimeout(90)
         with contextlib.suppress(ConnectionResetError):
             assert connection.recv(1) == b""
 
@@ -249,7 +249,7 @@ def claim_the_last_words_of_a_writer_without_acknowledgements_are_stored():
             # The topic is new to each connection, which is over before its number can have been looked up.
             with wire.connect(broker) as connection:
                 connection.sendall(wire.produce(topic, wire.batch([wire.record(value)]), acks=0))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while (found := sorted(message.value() for message in read(broker, topic))) != expected:
             assert time.monotonic() < deadline, f"{len(found)} of {len(expected)}: {found}"
 

@@ -16,7 +16,7 @@ from kafka_broker import TOOLS, consumer, create, folder, kafka, only_needletail
 from confluent_kafka import TopicPartition
 
 
-def java(broker, tool, *arguments, input=None, check=True, timeout=120):
+def java(broker, tool, *arguments, input=None, check=True, timeout=400):
     """Runs one of Kafka's tools and answers what it printed."""
     result = subprocess.run([*command(broker, tool), *arguments], env=quick(), input=input, capture_output=True, timeout=timeout, text=isinstance(input, str) or input is None)
     assert not check or result.returncode == 0, f"{tool} {arguments}: {result.stdout}{result.stderr}"
@@ -34,7 +34,7 @@ def quick():
     atexit.register(shutil.rmtree, kept, ignore_errors=True)
     archive = kept / "kafka.jsa"
     options = "-XX:TieredStopAtLevel=1 -Xlog:disable -Xlog:all=error:stderr"
-    subprocess.run([str(TOOLS), "topics", "--version"], env={**os.environ, "JDK_JAVA_OPTIONS": f"{options} -XX:ArchiveClassesAtExit={archive}"}, capture_output=True, timeout=120)
+    subprocess.run([str(TOOLS), "topics", "--version"], env={**os.environ, "JDK_JAVA_OPTIONS": f"{options} -XX:ArchiveClassesAtExit={archive}"}, capture_output=True, timeout=400)
     return {**os.environ, "JDK_JAVA_OPTIONS": f"{options} -XX:SharedArchiveFile={archive} -Xshare:auto" if archive.exists() else options}
 
 
@@ -56,7 +56,7 @@ def end(process, how=signal.SIGTERM):
     for child in children:
         subprocess.run(["kill", f"-{int(how)}", child])
     try:
-        process.wait(30)
+        process.wait(120)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -84,7 +84,7 @@ def claim_java_topics_are_made_described_altered_and_deleted():
         again = java(broker, "topics", "--create", "--topic", topic, check=False)
         assert again.returncode != 0 and "already exists" in again.stdout + again.stderr, again
         java(broker, "topics", "--delete", "--topic", topic)
-        wait_until(lambda: topic not in java(broker, "topics", "--list").stdout.split(), 20, "the topic is gone")
+        wait_until(lambda: topic not in java(broker, "topics", "--list").stdout.split(), 60, "the topic is gone")
 
 
 def claim_java_settings_are_described_and_altered():
@@ -108,7 +108,8 @@ def claim_java_groups_are_listed_described_reset_and_deleted():
         for n in range(10):
             stamps.append(produce(broker, topic, [b"%d" % n], partition=0)[0].timestamp()[1])
             time.sleep(0.01)
-        reader = consumer(broker, group_id=group)
+        # Nobody polls it while the tools run.
+        reader = consumer(broker, group_id=group, max_poll_interval_ms=3_600_000)
         reader.subscribe([topic])
         while not reader.assignment():
             reader.poll(0.2)
@@ -129,7 +130,7 @@ def claim_java_groups_are_listed_described_reset_and_deleted():
         for how, expected in ((("--to-earliest",), 0), (("--to-offset", "6"), 6), (("--shift-by", "-2"), 4), (("--to-latest",), 10), (("--to-datetime", moment), 4)):
             java(broker, "consumer-groups", "--reset-offsets", *where, "--topic", topic, *how, "--execute")
             place = consumer(broker, group_id=group)
-            assert place.committed([TopicPartition(topic, 0)], timeout=20)[0].offset == expected, (how, expected)
+            assert place.committed([TopicPartition(topic, 0)], timeout=90)[0].offset == expected, (how, expected)
             place.close()
         java(broker, "consumer-groups", "--delete-offsets", *where, "--topic", topic)
         java(broker, "consumer-groups", "--delete", *where)
@@ -142,7 +143,7 @@ def claim_java_finds_offsets_and_deletes_records():
         writer = producer(broker)
         for stamp in (1_700_000_000_000, 1_700_000_009_000, 1_700_000_005_000):
             writer.produce(topic, b"x", timestamp=stamp, partition=0)
-            writer.flush(20)
+            writer.flush(120)
 
         def find(place):
             return java(broker, "get-offsets", "--topic", topic, "--time", str(place)).stdout.strip()
@@ -177,7 +178,7 @@ def claim_java_producers_and_consumers_measure_themselves():
             text = java(None, "producer-perf", "--topic", topic, "--num-records", "20000", "--record-size", "500", "--throughput", "-1", "--producer-props",
                         f"bootstrap.servers={broker.bootstrap}", "acks=all", f"compression.type={codec}").stdout
             assert "20000 records sent" in text, text
-        text = java(broker, "consumer-perf", "--topic", topic, "--messages", "40000", "--timeout", "30000").stdout
+        text = java(broker, "consumer-perf", "--topic", topic, "--messages", "40000", "--timeout", "180000").stdout
         row = text.strip().splitlines()[-1].split(", ")
         assert int(row[4]) == 40000, text
         return f"read at {row[5]} records/s"
@@ -187,9 +188,9 @@ def claim_java_reads_every_record_that_was_acknowledged_to_java():
     with kafka() as broker, folder() as home:
         topic, group, count = create(broker, "java-verified", 4), unique("verified"), 5000
         consumers = [start(broker, "verifiable-consumer", home / f"consumer-{n}", "--topic", topic, "--group-id", group, "--verbose", "--reset-policy", "earliest",
-                           "--session-timeout", "10000", *(("--enable-autocommit",) if n else ())) for n in range(2)]
+                           "--session-timeout", "30000", *(("--enable-autocommit",) if n else ())) for n in range(2)]
         try:
-            done = subprocess.run([*command(broker, "verifiable-producer"), "--topic", topic, "--max-messages", str(count), "--acks", "-1"], env=quick(), capture_output=True, text=True, timeout=120)
+            done = subprocess.run([*command(broker, "verifiable-producer"), "--topic", topic, "--max-messages", str(count), "--acks", "-1"], env=quick(), capture_output=True, text=True, timeout=400)
             assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
             sent = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
             acknowledged = {(each["topic"], each["partition"], each["offset"], each["value"]) for each in sent if each["name"] == "producer_send_success"}
@@ -199,7 +200,7 @@ def claim_java_reads_every_record_that_was_acknowledged_to_java():
                 found = [each for n in range(2) for each in events(home / f"consumer-{n}")]
                 return {(each["topic"], each["partition"], each["offset"], each["value"]) for each in found if each["name"] == "record_data"}
 
-            wait_until(lambda: consumed() >= acknowledged, 90, f"all {count} are read")
+            wait_until(lambda: consumed() >= acknowledged, 300, f"all {count} are read")
             assert consumed() == acknowledged
         finally:
             for process in consumers:
@@ -207,7 +208,7 @@ def claim_java_reads_every_record_that_was_acknowledged_to_java():
         assert any(each["name"] == "shutdown_complete" for each in events(home / "consumer-0")), (home / "consumer-0").read_text()[-1000:]
         # With what was committed a third one finds nothing.
         place = consumer(broker, group_id=group)
-        offsets = [each.offset for each in place.committed([TopicPartition(topic, partition) for partition in range(4)], timeout=20)]
+        offsets = [each.offset for each in place.committed([TopicPartition(topic, partition) for partition in range(4)], timeout=90)]
         assert sum(offset for offset in offsets if offset > 0) == count, offsets
         place.close()
 
@@ -217,11 +218,11 @@ def claim_java_consoles_carry_text_keys_and_headers():
         topic, group = create(broker, "java-console"), unique("console")
         lines = [f"h:v{n}\tkey{n}\tvalue {n} ü" for n in range(100)]
         java(broker, "producer", "--topic", topic, "--property", "parse.key=true", "--property", "parse.headers=true", "--compression-codec", "snappy", input="\n".join(lines) + "\n")
-        text = java(broker, "consumer", "--topic", topic, "--group", group, "--from-beginning", "--max-messages", "100", "--timeout-ms", "30000",
+        text = java(broker, "consumer", "--topic", topic, "--group", group, "--from-beginning", "--max-messages", "100", "--timeout-ms", "180000",
                     "--property", "print.key=true", "--property", "print.headers=true").stdout
         assert text.splitlines() == lines, text[:500]
         produce(broker, topic, [b"one more"], partition=0)
-        text = java(broker, "consumer", "--topic", topic, "--group", group, "--max-messages", "1", "--timeout-ms", "30000").stdout
+        text = java(broker, "consumer", "--topic", topic, "--group", group, "--max-messages", "1", "--timeout-ms", "180000").stdout
         assert text == "one more\n", text
 
 

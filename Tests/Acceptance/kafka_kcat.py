@@ -12,7 +12,7 @@ from claims_streaming import real_lines
 def kcat(broker, *arguments, input=None, check=True):
     if not shutil.which("kcat"):
         raise Skipped("there is no kcat")
-    result = subprocess.run(["kcat", "-b", broker.bootstrap, *arguments], input=input, capture_output=True, timeout=60)
+    result = subprocess.run(["kcat", "-b", broker.bootstrap, *arguments], input=input, capture_output=True, timeout=180)
     assert not check or result.returncode == 0, result.stderr.decode(errors="replace")
     return result
 
@@ -28,7 +28,7 @@ def claim_kcat_reads_what_it_wrote_under_every_compression():
             assert [line["offset"] for line in lines] == list(range(500)), codec
             assert b"".join(f"{line['key']}:{line['payload']}\n".encode() for line in lines) == sent
             assert all(line["headers"] == ["origin", "kcat", "empty", ""] and line["tstype"] == "create" for line in lines), lines[0]
-            assert all(before - 1000 <= line["ts"] <= before + 60_000 for line in lines), lines[0]
+            assert all(before - 1000 <= line["ts"] <= before + 300_000 for line in lines), lines[0]
 
 
 def claim_kcat_carries_real_logs_byte_for_byte():

@@ -42,7 +42,7 @@ class Member:
 
     def leave(self):
         self.process.terminate()
-        code = self.process.wait(30)
+        code = self.process.wait(120)
         assert code == 0, (code, self.errors.read_text()[-2000:])
 
 
@@ -66,14 +66,14 @@ class Group:
         held = [member.partitions() for member in self.living()]
         return all(held) and sorted(itertools.chain(*held)) == list(range(partitions))
 
-    def wait_until_settled(self, partitions, timeout=60):
+    def wait_until_settled(self, partitions, timeout=180):
         wait_until(lambda: self.settled(partitions), timeout, f"each of {partitions} partitions has one owner")
 
     def read(self):
         """How far each partition was read without a gap."""
         return self.judge()[0]
 
-    def wait_until_committed(self, ends, timeout=60):
+    def wait_until_committed(self, ends, timeout=180):
         """Of what was read: committed by whoever read it."""
         def committed():
             places = [event["committed"] for member in self.members for event in member.events() if "committed" in event]
@@ -81,7 +81,7 @@ class Group:
 
         wait_until(committed, timeout, f"{ends} is committed")
 
-    def wait_until_read(self, ends, timeout=120):
+    def wait_until_read(self, ends, timeout=300):
         wait_until(lambda: all(self.read().get(partition, 0) >= end for partition, end in ends.items()), timeout, f"{ends} is read")
 
     def close(self):

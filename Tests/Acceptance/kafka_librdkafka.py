@@ -31,16 +31,16 @@ def claim_keys_headers_and_timestamps_are_kept():
         stamps = [1, 1_000_000_000_000, 1_700_000_000_123, 1_700_000_000_122, int(time.time() * 1000)]
         for (key, value), stamp in zip(cases, stamps):
             client.produce(topic, value, key, headers=headers, timestamp=stamp, partition=0, on_delivery=report)
-        assert client.flush(30) == 0 and not report.errors, report.errors
+        assert client.flush(120) == 0 and not report.errors, report.errors
         messages = read(broker, topic)
         assert [(message.key(), message.value()) for message in messages] == cases
         assert all(message.headers() == headers for message in messages)
         assert [message.timestamp() for message in messages] == [(TIMESTAMP_CREATE_TIME, stamp) for stamp in stamps]
         # Found by these timestamps again, the first one that is late enough.
         client = consumer(broker)
-        found = client.offsets_for_times([TopicPartition(topic, 0, stamps[1])], timeout=20)[0].offset
+        found = client.offsets_for_times([TopicPartition(topic, 0, stamps[1])], timeout=90)[0].offset
         assert found == 1, found
-        found = client.offsets_for_times([TopicPartition(topic, 0, stamps[2] + 1)], timeout=20)[0].offset
+        found = client.offsets_for_times([TopicPartition(topic, 0, stamps[2] + 1)], timeout=90)[0].offset
         assert found == 4, found
         client.close()
 
@@ -51,7 +51,7 @@ def claim_the_broker_stamps_where_the_topic_says_so():
         client, before = producer(broker, compression_type="lz4"), int(time.time() * 1000)
         for n in range(10):
             client.produce(topic, b"%d" % n, timestamp=1_500_000_000_000, partition=0)
-        assert client.flush(30) == 0
+        assert client.flush(120) == 0
         for message in read(broker, topic, check_crcs=True):
             kind, stamp = message.timestamp()
             assert kind == TIMESTAMP_LOG_APPEND_TIME and before - 1000 <= stamp <= int(time.time() * 1000) + 1000, (kind, stamp)
@@ -64,7 +64,7 @@ def claim_every_meaning_of_acknowledged_is_understood():
             reports = produce(broker, topic, [b"%d" % n for n in range(1000)], partition=0, acks=acks)
             assert len(reports) == 1000
             # Nothing is answered for acks=0, so what was sent may still be on its way.
-            deadline, messages = time.monotonic() + 20, []
+            deadline, messages = time.monotonic() + 120, []
             while len(messages) < 1000 and time.monotonic() < deadline:
                 messages = read(broker, topic)
             assert [message.value() for message in messages] == [b"%d" % n for n in range(1000)], acks
@@ -76,7 +76,7 @@ def claim_a_message_above_the_topics_limit_is_refused_by_name():
         client, report = producer(broker, message_max_bytes=10_000_000), Acknowledged()
         for size in (5_000, 50_000, 5_000):
             client.produce(topic, b"z" * size, partition=0, on_delivery=report)
-            client.flush(30)
+            client.flush(120)
         assert [error.code() for error in report.errors] == [KafkaError.MSG_SIZE_TOO_LARGE], report.errors
         assert [len(message.value()) for message in read(broker, topic)] == [5_000, 5_000]
 
@@ -95,24 +95,24 @@ def claim_an_unknown_topic_is_named_and_not_made():
         topic = unique("nowhere")
         client = consumer(broker, allow_auto_create_topics=False)
         client.subscribe([topic])
-        deadline, seen = time.monotonic() + 30, None
+        deadline, seen = time.monotonic() + 120, None
         while seen is None and time.monotonic() < deadline:
             message = client.poll(1)
             seen = message and message.error()
         assert seen and seen.code() == KafkaError.UNKNOWN_TOPIC_OR_PART, seen
-        assert client.list_topics(topic, timeout=20).topics[topic].error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+        assert client.list_topics(topic, timeout=90).topics[topic].error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
         client.close()
-        assert topic not in admin(broker).list_topics(timeout=20).topics
+        assert topic not in admin(broker).list_topics(timeout=90).topics
 
 
 def claim_an_unknown_partition_is_refused():
     with kafka() as broker:
         topic = create(broker, "two", 2)
         client, report = producer(broker), Acknowledged()
-        client.list_topics(topic, timeout=20)
+        client.list_topics(topic, timeout=90)
         try:
             client.produce(topic, b"x", partition=7, on_delivery=report)
-            client.flush(30)
+            client.flush(120)
             codes = [error.code() for error in report.errors]
         except KafkaException as error:
             codes = [error.args[0].code()]
@@ -137,7 +137,7 @@ def claim_a_reader_seeks_pauses_and_resumes():
         assert {message.partition() for message in got} == {1} and [message.offset() for message in got] == list(range(500, 1000))
         client.resume([first])
         assert [(message.partition(), message.offset()) for message in poll_until(client, 4)] == [(0, n) for n in range(8, 12)]
-        assert client.get_watermark_offsets(first, timeout=20) == (0, 1000)
+        assert client.get_watermark_offsets(first, timeout=90) == (0, 1000)
         client.close()
 
 
@@ -148,7 +148,7 @@ def claim_a_place_outside_the_log_is_told():
         client = consumer(broker, auto_offset_reset="error")
         client.assign([TopicPartition(topic, 0, 5000)])
         try:
-            poll_until(client, 1, 20)
+            poll_until(client, 1)
             code = None
         except KafkaException as error:
             code = error.args[0].code()
@@ -161,26 +161,26 @@ def claim_a_place_outside_the_log_is_told():
                 # At the end there is nothing until something is written.
                 message = None
                 while message is None or not message.error() or message.error().code() != KafkaError._PARTITION_EOF:
-                    message = client.poll(20)
+                    message = client.poll(90)
                     assert message is not None
                 produce(broker, topic, [b"10"], partition=0)
-            assert [message.offset() for message in poll_until(client, len(expected), 30)] == expected
+            assert [message.offset() for message in poll_until(client, len(expected))] == expected
             client.close()
 
 
 def claim_a_parked_reader_is_woken_by_what_it_waits_for():
     with kafka() as broker:
         topic = create(broker, "parked")
-        client = consumer(broker, fetch_wait_max_ms=30_000, fetch_min_bytes=1, socket_timeout_ms=60_000)
+        client = consumer(broker, fetch_wait_max_ms=90_000, fetch_min_bytes=1, socket_timeout_ms=180_000)
         client.assign([TopicPartition(topic, 0, 0)])
         assert client.poll(1) is None
         for n in range(5):
             time.sleep(0.2)
             began = time.monotonic()
             produce(broker, topic, [b"%d" % n], partition=0)
-            assert [message.value() for message in poll_until(client, 1, 20)] == [b"%d" % n]
-            # Far below what the broker may wait for more.
-            assert time.monotonic() - began < 10
+            assert [message.value() for message in poll_until(client, 1, 80)] == [b"%d" % n]
+            # Below what the broker may wait for more.
+            assert time.monotonic() - began < 60
         client.close()
 
 
@@ -189,6 +189,6 @@ def claim_transactions_are_refused_and_say_so():
     with kafka() as broker:
         client = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": unique("transaction"), "log_level": 0})
         began = time.monotonic()
-        name = refusal(client.init_transactions, 30)
+        name = refusal(client.init_transactions, 90)
         assert name not in ("_TIMED_OUT", "_TRANSPORT", "_STATE"), name
         return f"{name} after {time.monotonic() - began:.1f} s"

@@ -67,10 +67,10 @@ class Library:
         assert not errors, errors[:3]
         return offsets
 
-    def consume(self, broker, topic, group, count, offset=None, timeout=60):
+    def consume(self, broker, topic, group, count, offset=None, timeout=180):
         """The next `count` values for a group, which are then committed; or those from an offset, without one."""
         values = []
-        with self.handle(CONSUMER, broker, group_id=group, enable_auto_commit="false", session_timeout_ms=6000, auto_offset_reset="earliest") as handle:
+        with self.handle(CONSUMER, broker, group_id=group, enable_auto_commit="false", session_timeout_ms=30_000, auto_offset_reset="earliest") as handle:
             self.c.rd_kafka_poll_set_consumer(handle)
             topics = ctypes.c_void_p(self.c.rd_kafka_topic_partition_list_new(1))
             partition = ctypes.c_int32(-1 if offset is None else 0)
@@ -122,7 +122,7 @@ def served(library, codecs, in_groups=True):
         for codec in codecs:
             topic, group = create(broker, "old"), unique("old")
             # The oldest ones ask for the log's beginning in a way that Kafka 4 has dropped; a group that was begun needs not ask.
-            admin(broker).alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, 0)])])[group].result(30)
+            admin(broker).alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, 0)])])[group].result(90)
             values = [b"%d %s" % (n, b"o" * (n % 300)) for n in range(2000)]
             assert library.produce(broker, topic, values[:1500], compression_codec=codec) == list(range(1500)), codec
             if in_groups:

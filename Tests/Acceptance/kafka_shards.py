@@ -57,7 +57,7 @@ def claim_administration_reaches_every_shard():
             produce(broker, topic, [b"%d" % n for n in range(10)], partition=partition)
         places = [TopicPartition(topic, partition, 4) for partition in range(4)]
         for place, future in admin(broker).delete_records(places).items():
-            assert future.result(30).low_watermark == 4, place
+            assert future.result(90).low_watermark == 4, place
         assert len(read(broker, topic, 4, start=-2)) == 24
         text = java(broker, "get-offsets", "--topic", topic, "--time", "earliest").stdout
         assert sorted(text.split()) == [f"{topic}:{partition}:4" for partition in range(4)], text

@@ -121,15 +121,15 @@ def claim_every_acknowledged_record_outlives_kills_of_the_broker():
         try:
             for kill in range(KILLS):
                 before = len(report.messages)
-                wait_until(lambda: len(report.messages) > before + 2000, 60, f"records are acknowledged before kill {kill}")
+                wait_until(lambda: len(report.messages) > before + 2000, 180, f"records are acknowledged before kill {kill}")
                 time.sleep(random.random())
                 broker.kill()
                 broker.start()
         finally:
             stop.set()
             writer.join()
-        assert client.flush(120) == 0 and not report.errors, report.errors[:3]
-        found = {(message.partition(), message.offset()): message.value() for message in read(broker, topic, PARTITIONS, timeout=120)}
+        assert client.flush(300) == 0 and not report.errors, report.errors[:3]
+        found = {(message.partition(), message.offset()): message.value() for message in read(broker, topic, PARTITIONS, timeout=300)}
         for message in report.messages:
             assert found.get((message.partition(), message.offset())) == message.value(), f"lost: {message.partition()} {message.offset()}"
         # And each once, in order: the producer was idempotent throughout.

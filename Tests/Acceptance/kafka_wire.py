@@ -64,7 +64,7 @@ def produced(response):
 
 
 def connect(broker):
-    connection = socket.create_connection(("127.0.0.1", broker.kafka_port), timeout=20)
+    connection = socket.create_connection(("127.0.0.1", broker.kafka_port), timeout=60)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
 

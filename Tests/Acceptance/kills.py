@@ -23,7 +23,7 @@ CYCLES = int(os.environ.get("NEEDLETAIL_KILLS", 60))
 CHUNK = int(os.environ.get("NEEDLETAIL_KILLS_CHUNK", 30 if CYCLES <= 60 else 50))
 SEED = int(os.environ.get("NEEDLETAIL_KILLS_SEED", 1))
 # Generous, since other programs use the machine; the figures are printed.
-RESTART_SECONDS = 20
+RESTART_SECONDS = 60
 
 
 class Ledger:
@@ -75,7 +75,7 @@ class Clients:
 
     def end(self):
         self.ended.set()
-        failure = self.failures.get(timeout=120)
+        failure = self.failures.get(timeout=300)
         self.process.join()
         if failure:
             raise Broken(f"a client failed: {failure}")
@@ -126,7 +126,7 @@ class Chunk:
         target, chance = self.target, self.chance
         # Something is told before each blow: the broker is alive again.
         before = ledger.size()
-        wait_until(lambda: ledger.size() > before or not clients.process.is_alive(), 60, "the clients are told something")
+        wait_until(lambda: ledger.size() > before or not clients.process.is_alive(), 120, "the clients are told something")
         if not clients.process.is_alive():
             clients.end()
         time.sleep(chance.choice((0, 0.05, 0.2, 0.6)) * chance.random())

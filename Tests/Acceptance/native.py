@@ -90,9 +90,10 @@ class Native:
 
     def __init__(self, connection, max_frame=1 << 24, name="python"):
         self.socket = connection
-        self.socket.settimeout(30)
+        self.socket.settimeout(90)
         self.correlation = 0
-        self.buffer = b""
+        # What has come, and where the next frame begins in it.
+        self.buffer, self.at = b"", 0
         self.deliveries, self.events, self.answers = [], [], {}
         self.send(HELLO, b"NTAIL\r\n\x1a" + struct.pack("<HHIQ", 1, 1, max_frame, 0) + text(name))
         reader = Reader(self.answer(self.correlation, WELCOME))
@@ -118,13 +119,14 @@ class Native:
 
     def receive(self):
         """Reads one frame and puts it where it belongs."""
-        while len(self.buffer) < 16 or len(self.buffer) < struct.unpack_from("<I", self.buffer)[0]:
+        while len(self.buffer) - self.at < 16 or len(self.buffer) - self.at < struct.unpack_from("<I", self.buffer, self.at)[0]:
             more = self.socket.recv(1 << 20)
             if not more:
                 raise ConnectionError("the server closed")
-            self.buffer += more
-        size, kind, flags, reserved, correlation = struct.unpack_from("<IBBHQ", self.buffer)
-        body, self.buffer = self.buffer[16:size], self.buffer[size:]
+            self.buffer, self.at = self.buffer[self.at :] + more, 0
+        size, kind, flags, reserved, correlation = struct.unpack_from("<IBBHQ", self.buffer, self.at)
+        body = self.buffer[self.at + 16 : self.at + size]
+        self.at += size
         assert reserved == 0
         if kind in (DELIVER_BATCHES, DELIVER_RECORDS):
             assert correlation == 0
@@ -227,7 +229,7 @@ class Native:
         else:
             self.send(SETTLE, body)
 
-    def records(self, count, settle=None, timeout=20):
+    def records(self, count, settle=None, timeout=90):
         """The next `count` records that are delivered, as (delivery, record); settled as they come when asked for."""
         records = []
         deadline = time.monotonic() + timeout

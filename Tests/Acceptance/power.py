@@ -18,7 +18,7 @@ import tempfile
 import time
 import traceback
 
-from broker import Skipped
+from broker import Skipped, wait_until
 from fault_check import Broken, Told, WrittenRecords, judge, judge_offsets, read_log, told_before, verify
 from fault_load import LOGS, QUEUE, Load, Target
 from recorded_disk import LEAST, MountedImage, PowerCuts, RecordedDisk, Trace, chance_of, choose_cuts, copy_sparse, die_with_parent, folder, make_image, need_a_recorded_disk, own_mounts
@@ -86,17 +86,31 @@ def record_first(setting, base, home, seconds):
         target = setting.target(disk.path / "data")
         try:
             target.start()
-            load = Load(target, disk.mark, chance_of("load", setting.seed)).prepare()
+            told = Counted(disk.mark)
+            load = Load(target, told, chance_of("load", setting.seed)).prepare()
             # Flushes take their time, so that an answer that does not wait for one comes before it.
             disk.tell("delay flush 0 3000")
             load.start()
             time.sleep(seconds / 2)
+            wait_until(lambda: told.count > 200, 60, "half of what is to be judged")
             getattr(target, setting.restart)()
             target.start()
             time.sleep(seconds / 2)
+            wait_until(lambda: told.count > 400, 60, "what is to be judged")
             end(target, load)
         finally:
             target.remove()
+
+
+class Counted:
+    """Passes marks on, and counts the acknowledgements among them: a busy machine takes longer for as many."""
+
+    def __init__(self, mark):
+        self.mark, self.count = mark, 0
+
+    def __call__(self, text):
+        self.mark(text)
+        self.count += text.startswith("a ")
 
 
 def record_second(setting, base, home, told, seconds):
@@ -144,7 +158,17 @@ def judge_trace(setting, trace, base):
 
 
 def judge_budget(kind):
-    """One small publish costs few flushes and few bytes (S4): a kernel that changes that is noticed here."""
+    """One small publish costs few flushes and few bytes (S4): a kernel that changes that is noticed here. What a clock does, of the broker or
+    of the file system, adds to that where the machine stands still meanwhile, and that is not so each time."""
+    for left in (2, 1, 0):
+        try:
+            return measure_budget(kind)
+        except Broken:
+            if not left:
+                raise
+
+
+def measure_budget(kind):
     home, size, count = folder("budget"), 2_000, 50
     try:
         make_image(home / "base", kind, 96)
@@ -164,7 +188,8 @@ def judge_budget(kind):
                 target.remove()
         written = sum(event.size for event in after.events[len(before.events) :] if event.kind == "W") / count
         flushes = (after.count("D") - before.count("D")) / count
-        assert written <= 4 * size + (16 << 10) and flushes <= 2.5, f"{kind}: a publish of {size} B costs {written:.0f} B and {flushes:.1f} flushes"
+        if written > 4 * size + (16 << 10) or flushes > 2.5:
+            raise Broken(f"{kind}: a publish of {size} B costs {written:.0f} B and {flushes:.1f} flushes")
         return f"a publish of {size} B writes {written:.0f} B with {flushes:.1f} flushes"
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -178,6 +203,7 @@ def judge_the_judge():
         target.start()
         load = Load(target, lambda text: marks.extend(text.split("\nmark ")), chance_of("judge")).prepare().start()
         time.sleep(1)
+        wait_until(lambda: has_enough(marks), 120, "something of everything that is told")
         load.stop()
         for text in marks:
             told.hear(text)
@@ -200,6 +226,16 @@ def judge_the_judge():
         return len(false)
     finally:
         target.remove()
+
+
+def has_enough(marks):
+    """Whether there is something of everything that the judge's judge lies about: topics that stay, messages that nobody has settled, offsets."""
+    told = Told()
+    for text in list(marks):
+        told.hear(text)
+    tried = set().union(*told.trying.values())
+    waiting = sum((1, number) not in tried for number in range(told.least(QUEUE)))
+    return len(told.topics_made - told.gone_or_not) >= 6 and waiting >= 6 and told.least("g") >= 10 and told.committing and told.committed
 
 
 # Images

@@ -102,7 +102,7 @@ def make_image(path, kind, mebibytes=None):
     """An empty file system in a sparse file."""
     with open(path, "wb") as file:
         file.truncate(max(mebibytes or 0, LEAST[kind]) << 20)
-    subprocess.run([*MAKE[kind], str(path)], check=True, timeout=120, capture_output=True)
+    subprocess.run([*MAKE[kind], str(path)], check=True, timeout=300, capture_output=True)
 
 
 def copy_sparse(source, target):
@@ -136,7 +136,7 @@ def checked(result, what):
 def mount(image, where, kind):
     """Mounts a file through a loop device that goes when it is unmounted."""
     with open(image, "r+b") as backing, open("/dev/loop-control", "r+b", buffering=0) as control:
-        for _ in range(100):
+        for _ in range(1000):
             number = fcntl.ioctl(control, LOOP_CTL_GET_FREE)
             path = f"/dev/loop{number}"
             device = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -160,7 +160,7 @@ def mount(image, where, kind):
 
 def unmount(where):
     """Waits for those that are just ending."""
-    for _ in range(200):
+    for _ in range(3000):
         if LIBC.umount2(str(where).encode(), 0) == 0:
             return
         if ctypes.get_errno() != errno.EBUSY:
@@ -240,7 +240,7 @@ class RecordedDisk:
                 pass
         self.process.stdin.close()
         self.process.stdout.close()
-        assert self.process.wait(60) == 0, f"the recorder ended with {self.process.returncode}"
+        assert self.process.wait(180) == 0, f"the recorder ended with {self.process.returncode}"
 
     def tell(self, *commands):
         content = "".join(f"{each}\n" for each in commands).encode()
