@@ -62,7 +62,6 @@ package struct KernelFeatures: Sendable {
         let test = SelfTest(ring)
         let required: [(String, (SelfTest) throws(Errno) -> Void)] = [
             ("receive into provided buffers", { (test) throws(Errno) in try test.receives(multishot: false) }),
-            ("gathered send", { (test) throws(Errno) in try test.sends() }),
             ("cancel by descriptor", { (test) throws(Errno) in try test.cancels() }),
             ("fsync", { (test) throws(Errno) in try test.knows(Int32(IORING_OP_FSYNC.rawValue)) }),
         ]

@@ -45,23 +45,6 @@ struct SelfTest {
         }
     }
 
-    func sends() throws(Errno) {
-        let content: [UInt8] = [1, 2, 3]
-        let region = content.rawSpan.region
-        let gather = GatherList()
-        gather.load([MemoryRegion(address: region.address, count: 1), MemoryRegion(address: region.address + 1, count: 2)])
-        try withPair { (near: Socket, far: Socket) throws(Errno) in
-            ring.send(near, gather, id: SelfTest.id)
-            let sent = try next()
-            if let error = sent.error { throw error }
-            var arrived = ByteBuffer()
-            _ = try far.receive(upTo: 16, into: &arrived, .nonblocking)
-            let bytes = [UInt8](arrived.bytes)
-            try check(sent.result == 3 && bytes == content)
-        }
-        withExtendedLifetime(content) {}
-    }
-
     func cancels() throws(Errno) {
         let buffers = try BufferRing(ring, group: 99, count: 4, bytesEach: 64)
         try withPair { (near: Socket, far: Socket) throws(Errno) in

@@ -43,17 +43,6 @@ extension Ring {
         unsafe finish(entry, id, .alone)
     }
 
-    /// Sends what is left of `gather`, all of it if nothing goes wrong; a result below that is to be continued.
-    package func send(_ socket: Socket, _ gather: GatherList, id: OperationID) {
-        let entry = unsafe nextEntry()
-        if let region = gather.single {
-            unsafe io_uring_prep_send(entry, socket.descriptor, UnsafeRawPointer(bitPattern: region.address), min(region.count, 1 << 30), sendFlags)
-        } else {
-            unsafe io_uring_prep_sendmsg(entry, socket.descriptor, gather.message.assumingMemoryBound(to: msghdr.self), UInt32(sendFlags))
-        }
-        unsafe finish(entry, id, .alone)
-    }
-
     /// Completes when the socket takes more, or is broken.
     package func awaitRoom(on socket: Socket, id: OperationID) {
         let entry = unsafe nextEntry()
@@ -121,5 +110,3 @@ extension Ring {
 private let closeOnExec: Int32 = 0o2000000
 /// POLLOUT.
 private let pollOut: UInt32 = 0x4
-/// MSG_NOSIGNAL | MSG_WAITALL: the kernel goes on after a short send by itself where it can.
-private let sendFlags: Int32 = 0x4000 | 0x100

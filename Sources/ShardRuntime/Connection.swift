@@ -104,8 +104,8 @@ final class Connection {
     func beginClosing() { state = .closing }
 
     /// Gives the driver what was said since the last send, unless one is in flight.
-    func send(by driver: any Driver, at now: Instant) {
-        guard !isSending || Mutant.isActive("sendsTwiceAtOnce"), state != .closing, output.pendingBytes > 0 else { return }
+    func send(by driver: any Driver, at now: Instant) -> Bool {
+        guard !isSending || Mutant.isActive("sendsTwiceAtOnce"), state != .closing, output.pendingBytes > 0 else { return false }
         output.closePiece()
         swap(&output, &inFlight)
         inFlightBytes = inFlight.pendingBytes
@@ -113,7 +113,9 @@ final class Connection {
         inFlight.appendPieces(to: &pieces)
         isSending = true
         lastTaken = now
-        if let lane { lane.load(pieces) } else { driver.send(socket, pieces) }
+        guard let lane else { return driver.send(socket, pieces) }
+        lane.load(pieces)
+        return false
     }
 
     /// Something stored that is being sent could not be read.

@@ -28,9 +28,9 @@ package protocol Driver: AnyObject {
     func startReceiving(_ socket: SocketID)
     /// Nothing more is received; what was on its way may still arrive once.
     func stopReceiving(_ socket: SocketID)
-    /// Sends all of `pieces` in order, then answers `sent` once; one send is in flight per socket. The memory belongs to the
-    /// operation until `sent` or `closed`.
-    func send(_ socket: SocketID, _ pieces: [OutputPiece])
+    /// Sends all of `pieces` in order; one send is in flight per socket. True when the socket took all of it at once; otherwise `sent` follows,
+    /// once, and the memory belongs to the operation until then, or `closed`.
+    func send(_ socket: SocketID, _ pieces: [OutputPiece]) -> Bool
     /// Sends `bytes` at once, and with them another descriptor of shared memory; nothing else may be on its way. False where the peer is not
     /// on a unix socket, or the socket takes nothing.
     func send(_ socket: SocketID, _ bytes: RawSpan, carrying descriptor: Int32) -> Bool
@@ -51,7 +51,7 @@ extension Driver {
 
 extension Driver {
     package func send(_ socket: SocketID, _ bytes: RawSpan, carrying descriptor: Int32) -> Bool { false }
-    package func send(_ socket: SocketID, memory regions: [MemoryRegion]) { send(socket, regions.map { OutputPiece($0) }) }
+    package func send(_ socket: SocketID, memory regions: [MemoryRegion]) -> Bool { send(socket, regions.map { OutputPiece($0) }) }
 }
 
 /// What happened. Called from within `poll` only; the handler may ask the driver for more at once.

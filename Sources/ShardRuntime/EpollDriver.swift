@@ -108,17 +108,20 @@ package final class EpollDriver: Driver {
         watch(slot)
     }
 
-    package func send(_ socket: SocketID, _ pieces: [OutputPiece]) {
-        guard let slot = sockets[socket], !slot.isClosing, !slot.hasFailed else { return }
+    package func send(_ socket: SocketID, _ pieces: [OutputPiece]) -> Bool {
+        guard let slot = sockets[socket], !slot.isClosing, !slot.hasFailed else { return false }
         precondition(slot.sending == nil, "one send at a time for each socket")
         let transmission = transmissions.popLast() ?? Transmission()
         transmission.load(pieces)
         slot.sending = transmission
         switch push(slot, transmission) {
-        case .done: deferred.append(.sent(socket))
+        case .done:
+            recycle(slot)
+            return true
         case .waiting: watch(slot)
         case .failed(let error): deferred.append(.failed(socket, error))
         }
+        return false
     }
 
     package func send(_ socket: SocketID, _ bytes: RawSpan, carrying descriptor: Int32) -> Bool {
@@ -209,10 +212,6 @@ package final class EpollDriver: Driver {
         swap(&deferred, &delivering)
         for each in delivering {
             switch each {
-            case .sent(let id):
-                guard let slot = sockets[id], !slot.isClosing else { continue }
-                recycle(slot)
-                handler.sent(id)
             case .failed(let id, let error):
                 guard let slot = sockets[id] else { continue }
                 fail(slot, error, handler)

@@ -137,17 +137,20 @@ package final class IOUringDriver: Driver {
         ring.cancel(slot.operation(.receive), id: ignoredOperation)
     }
 
-    package func send(_ socket: SocketID, _ pieces: [OutputPiece]) {
-        guard let slot = sockets[socket], !slot.isClosing, !slot.hasFailed else { return }
+    package func send(_ socket: SocketID, _ pieces: [OutputPiece]) -> Bool {
+        guard let slot = sockets[socket], !slot.isClosing, !slot.hasFailed else { return false }
         precondition(slot.sending == nil, "one send at a time for each socket")
         let transmission = transmissions.popLast() ?? Transmission()
         transmission.load(pieces)
         slot.sending = transmission
         switch push(slot, transmission) {
-        case .done: deferred.append(.sent(socket))
+        case .done:
+            recycle(slot)
+            return true
         case .waiting: break
         case .failed(let error): deferred.append(.failed(socket, error))
         }
+        return false
     }
 
     package func send(_ socket: SocketID, _ bytes: RawSpan, carrying descriptor: Int32) -> Bool {
@@ -182,16 +185,10 @@ package final class IOUringDriver: Driver {
         case failed(Errno)
     }
 
-    /// Sends on. The last run of memory goes through the ring. Stored bytes, which the ring would hand to another thread, and what stands
-    /// before them go by calls that do not wait; where the socket takes no more, the ring says when it does.
+    /// Sends on, by calls that do not wait (decision 0012); where the socket takes no more, the ring says when it does.
     private func push(_ slot: SocketSlot, _ transmission: Transmission) -> Pushed {
         do throws(Errno) {
             while !transmission.isEmpty {
-                if transmission.stored == nil, !transmission.isFollowed {
-                    slot.inFlight += 1
-                    ring.send(slot.socket, transmission.gather, id: slot.operation(.send))
-                    return .waiting
-                }
                 transmission.advance(by: try slot.socket.sendNext(of: transmission))
             }
             return .done
@@ -244,10 +241,6 @@ package final class IOUringDriver: Driver {
         swap(&deferred, &delivering)
         for each in delivering {
             switch each {
-            case .sent(let id):
-                guard let slot = sockets[id], !slot.isClosing else { continue }
-                recycle(slot)
-                handler.sent(id)
             case .failed(let id, let error):
                 guard let slot = sockets[id] else { continue }
                 fail(slot, error, handler)
@@ -262,7 +255,6 @@ package final class IOUringDriver: Driver {
     private func dispatch(_ completion: Completion, _ handler: any DriverHandler) {
         switch OperationKind(rawValue: completion.id.kind) {
         case .receive: received(completion, handler)
-        case .send: sent(completion, handler)
         case .room: hasRoom(completion, handler)
         case .accept: accepted(completion, handler)
         case .close: cancelled(completion, handler)
@@ -305,18 +297,6 @@ package final class IOUringDriver: Driver {
         }
         guard !completion.hasMore else { return }
         if slot.isClosing { finishIfIdle(slot, handler) } else { armReceive(slot) }
-    }
-
-    private func sent(_ completion: Completion, _ handler: any DriverHandler) {
-        guard let slot = sockets[completion.id], let transmission = slot.sending else { return }
-        slot.inFlight -= 1
-        if slot.isClosing { return finishIfIdle(slot, handler) }
-        switch completion.error {
-        case nil where completion.result > 0: transmission.advance(by: Int(completion.result))
-        case .interrupted?, .wouldBlock?: break
-        case let error: return fail(slot, error ?? .brokenPipe, handler)
-        }
-        sendOn(slot, transmission, handler)
     }
 
     /// What became of waiting for room shows when it is used.

@@ -93,10 +93,7 @@ extension Shard {
         guard !connection.hasUnreadableInFlight else { return disconnected(connection.socket, .unreadable) }
         end.lane.show()
         end.lane.wakeClient(.input)
-        guard isDone else { return }
-        let couldWrite = connection.isWritable
-        sent(connection.socket)
-        if connection.isWritable != couldWrite { owesTick = true }
+        if isDone { sentAtOnce(connection) }
     }
 
     /// The client has gone. What it wrote before is carried out, as it would be from a socket.

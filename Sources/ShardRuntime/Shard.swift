@@ -414,18 +414,25 @@ package final class Shard: DriverHandler {
 
     func sendAll(_ now: Instant) {
         guard !senders.isEmpty else { return }
-        // Shared memory takes at once: a connection may be listed again from in here, for the next tick.
+        // What is taken at once may have a connection listed again from in here, for the next tick.
         swap(&senders, &sending)
         // The last listed are those with deliveries, which somebody waits for; acknowledgements wake the other side after them.
         for connection in sending.reversed() {
             connection.isListed = false
             counters.bytesSent += UInt64(connection.isSending ? 0 : connection.output.pendingBytes)
-            connection.send(by: driver, at: now)
+            if connection.send(by: driver, at: now) { sentAtOnce(connection) }
             if let lane = connection.lane, connection.isSending { pushLane(connection, lane) }
             closeIfDrained(connection)
         }
         sending.removeAll(keepingCapacity: true)
         if !senders.isEmpty { owesTick = true }
+    }
+
+    /// Behind this tick's dispatching: who may be given more now waits for the next.
+    func sentAtOnce(_ connection: Connection) {
+        let couldWrite = connection.isWritable
+        sent(connection.socket)
+        if connection.isWritable != couldWrite { owesTick = true }
     }
 
     package func sent(_ socket: SocketID) {

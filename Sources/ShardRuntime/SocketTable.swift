@@ -37,13 +37,12 @@ enum OperationKind: UInt8 {
     case ignored = 0
     case accept = 1
     case receive = 2
-    case send = 3
+    /// The socket takes more of what is being sent.
+    case room = 3
     /// The cancellation of everything on a closing socket.
     case close = 4
     case wake = 5
     case sync = 6
-    /// The socket takes more of what is being sent.
-    case room = 7
 }
 
 /// The connections of one driver.
@@ -92,7 +91,6 @@ struct SocketTable {
 
 /// Something to say in the next `poll` that no operation of the kernel stands for.
 enum Deferred {
-    case sent(SocketID)
     case failed(SocketID, Errno)
     case closed(SocketID)
 }

@@ -7,6 +7,8 @@ package struct NetworkFaults: Sendable {
     package var reset = 0.0
     /// What a peer's socket takes before it is read.
     package var window = 65_536
+    /// Per send: the socket takes what it has room for at once.
+    package var takesAtOnce = 0.0
     /// Up to this many nanoseconds between two events of a connection.
     package var latency = 50_000
     /// Per poll: the wall clock jumps by up to `jumpMilliseconds`, either way.
@@ -32,6 +34,7 @@ package struct NetworkFaults: Sendable {
         faults.jumpMilliseconds = random.pick([1_000, 86_400_000, 315_360_000_000])
         faults.lateArrival = random.pick([0, 0.5])
         faults.acceptFailure = random.pick([0, 0, 0.1])
+        faults.takesAtOnce = random.pick([0, 0.5, 1, 1])
         return faults
     }
 }

@@ -94,14 +94,29 @@ package final class SimulatedDriver: Driver {
         connection.isReceiving = false
     }
 
-    package func send(_ socket: SocketID, _ pieces: [OutputPiece]) {
-        guard let connection = known(socket, "send") else { return }
-        guard connection.sending == nil else { return violated("a second send on socket \(socket.slot) while one is in flight") }
-        guard !connection.isClosing else { return violated("a send on socket \(socket.slot) after close") }
-        guard pieces.contains(where: { $0.region.count > 0 }) else { return violated("a send of nothing on socket \(socket.slot)") }
-        connection.sending = SimulatedConnection.Sending(pieces.map(\.region))
+    package func send(_ socket: SocketID, _ pieces: [OutputPiece]) -> Bool {
+        guard let connection = known(socket, "send") else { return false }
+        guard connection.sending == nil else {
+            violated("a second send on socket \(socket.slot) while one is in flight")
+            return false
+        }
+        guard !connection.isClosing else {
+            violated("a send on socket \(socket.slot) after close")
+            return false
+        }
+        guard pieces.contains(where: { $0.region.count > 0 }) else {
+            violated("a send of nothing on socket \(socket.slot)")
+            return false
+        }
+        var sending = SimulatedConnection.Sending(pieces.map(\.region))
         trace.note("send", socket.slot, pieces.count)
+        if random.chance(faults.takesAtOnce), connection.peer.state != .broken, connection.peer.room > 0 {
+            transmit(&sending, min(connection.peer.room, sending.left), connection)
+        }
         settle(connection)
+        guard sending.left > 0 else { return true }
+        connection.sending = sending
+        return false
     }
 
     package func close(_ socket: SocketID) {
@@ -245,16 +260,15 @@ package final class SimulatedDriver: Driver {
             connection.sending = nil
             return violated("memory changed during a send on socket \(connection.socket.slot)")
         }
-        let count = pieceSize(min(connection.peer.room, sending.left))
+        transmit(&sending, pieceSize(min(connection.peer.room, sending.left)), connection)
+        connection.sending = sending.left > 0 ? sending : nil
+        if sending.left == 0 { handler.sent(connection.socket) }
+    }
+
+    private func transmit(_ sending: inout SimulatedConnection.Sending, _ count: Int, _ connection: SimulatedConnection) {
         let bytes = sending.next(count)
         connection.peer.arrive(bytes)
         trace.note("transmitted", connection.socket.slot, bytes.count, Int(CRC32C.checksum(bytes.rawSpan)))
-        guard sending.left == 0 else {
-            connection.sending = sending
-            return
-        }
-        connection.sending = nil
-        handler.sent(connection.socket)
     }
 
     private func pieceSize(_ limit: Int) -> Int {

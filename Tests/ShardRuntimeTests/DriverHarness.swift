@@ -2,6 +2,7 @@ import Bytes
 import LinuxSystem
 import SegmentLog
 import Testing
+import Wire
 
 @testable import ShardRuntime
 
@@ -67,6 +68,13 @@ final class DriverHarness: DriverHandler {
     func closed(_ socket: SocketID) { closed[socket, default: 0] += 1 }
     func storageCompleted(_ ticket: StorageTicket, _ result: StorageResult) { storage[ticket] = result }
     func woken() { wakes += 1 }
+
+    /// What is taken at once counts as sent, as what is told of later does.
+    func send(_ socket: SocketID, _ pieces: [OutputPiece]) {
+        if driver.send(socket, pieces) { sent(socket) }
+    }
+
+    func send(_ socket: SocketID, memory regions: [MemoryRegion]) { send(socket, regions.map { OutputPiece($0) }) }
 
     // MARK: Driving
 

@@ -183,7 +183,7 @@ private final class SocketScript {
                 let content = Outgoing((0..<dice.below(60_000)).map { UInt8(truncatingIfNeeded: $0 &* step) })
                 kept.append(content)
                 let before = harness.sent[socket] ?? 0
-                harness.driver.send(socket, memory: content.pieces(of: [1 + dice.below(700), 1 + dice.below(9_000)]))
+                harness.send(socket, memory: content.pieces(of: [1 + dice.below(700), 1 + dice.below(9_000)]))
                 try harness.run("sent") { (self.harness.sent[socket] ?? 0) > before }
                 let heard = try pairs[index].peer.readExactly(content.region.count)
                 pairs[index].heard += heard.count

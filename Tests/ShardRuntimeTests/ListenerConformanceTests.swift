@@ -52,7 +52,7 @@ import Testing
             let piece = Outgoing("x")
             pieces.append(piece)
             let before = harness.sent[socket] ?? 0
-            harness.driver.send(socket, memory: [piece.region])
+            harness.send(socket, memory: [piece.region])
             try harness.run("sent") { harness.sent[socket] == before + 1 }
             #expect(try peer.readExactly(1).count == 1)
         }
@@ -151,7 +151,7 @@ import Testing
         try peer.sendAll("hello")
         try harness.run("receive") { harness.received[socket]?.count == 5 }
         let reply = Outgoing([UInt8](repeating: 3, count: 1 << 20))
-        harness.driver.send(socket, memory: reply.pieces(of: [1000, 24]))
+        harness.send(socket, memory: reply.pieces(of: [1000, 24]))
         var arrived = ByteBuffer()
         try harness.run("arrival") {
             _ = try? peer.receive(upTo: 1 << 20, into: &arrived, .nonblocking)

@@ -72,7 +72,7 @@ import Wire
             let (pieces, kept, expected) = output(parts, stored)
             // Twice, so that what one send leaves is not in the way of the next.
             for round in 1...2 {
-                harness.driver.send(socket, pieces)
+                harness.send(socket, pieces)
                 var arrived = ByteBuffer(capacity: expected.count)
                 try harness.run("arrival") {
                     while arrived.count < expected.count, (try? peer.receive(upTo: 1 << 18, into: &arrived, .nonblocking)) != nil {}
@@ -94,7 +94,7 @@ import Wire
         let stored = try Stored(32 << 20)
         let harness = try DriverHarness(kind)
         let (peer, socket) = try harness.connected()
-        harness.driver.send(socket, [OutputPiece(stored.slice(0..<(32 << 20)))])
+        harness.send(socket, [OutputPiece(stored.slice(0..<(32 << 20)))])
         harness.settle()
         #expect(harness.sent[socket] == nil)
         try harness.close(socket)
@@ -110,7 +110,7 @@ import Wire
         let stored = try Stored(32 << 20)
         let harness = try DriverHarness(kind)
         let (peer, socket) = try harness.connected()
-        harness.driver.send(socket, [OutputPiece(stored.slice(0..<(32 << 20)))])
+        harness.send(socket, [OutputPiece(stored.slice(0..<(32 << 20)))])
         harness.settle()
         try peer.setResetOnClose()
         peer.close()
