@@ -49,7 +49,7 @@ ROWS = [
 
 WHAT = """\
 *Limit*: messages of this size through a raw TCP echo in the same run, or its p50 and p99 at the same rate: asleep between messages, or, beside
-`--together`, awake. A fsync has the disk's own flush below it (`Benchmarks/compare` measures that one), and shared memory is no TCP. *Aim*: the targets,
+`--together`, awake; beside `--wait spin` only who returns them is. A fsync has the disk's own flush below it (`Benchmarks/compare` measures that one), and shared memory is no TCP. *Aim*: the targets,
 set on a machine of two cores whose echo took 42 us at 10 k/s (6.7 awake) and whose flush 99 us; hold them against that as this machine's against its own.
 CPU is the broker's, for a million messages (of fan-out: published ones), or, of latencies, for each in microseconds. Nothing was lost, repeated or out
 of order."""

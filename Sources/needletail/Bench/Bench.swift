@@ -100,8 +100,11 @@ enum Bench {
         if !invocation.has("no-echo") {
             progress("raw TCP echo", invocation)
             let (rate, seconds) = (settings.rate ?? 10_000, min(2, settings.seconds))
-            let measureEcho = settings.isTogether ? BenchEcho.latencyAwake : BenchEcho.latency
-            echo = try measureEcho(settings.size, rate, seconds)
+            // Whoever stays awake in the run does so in its echo.
+            echo =
+                settings.isTogether
+                ? try BenchEcho.latencyAwake(size: settings.size, rate: rate, seconds: seconds)
+                : try BenchEcho.latency(size: settings.size, rate: rate, seconds: seconds, isAwake: settings.wait == "spin")
             if workload != .latency { echoBytes = try BenchEcho.throughput(pieceBytes: settings.size * settings.batch, seconds: 1) }
         }
         var measured = result(run, broker: zip(before, after).map { $1 - $0 }, memory, stored: end, echo, echoBytes)

@@ -6,11 +6,11 @@ import Synchronization
 /// The physical limit beside each run: the same bytes over a raw loopback TCP connection, through a thread that sends back what it
 /// receives and does nothing else.
 enum BenchEcho {
-    /// From the intended send time of a message to its return, at a fixed rate, everybody sleeping in between: an open loop as in the
-    /// latency workload.
-    static func latency(size: Int, rate: Int, seconds: Double) throws -> HistogramSnapshot {
+    /// From the intended send time of a message to its return, at a fixed rate, everybody sleeping in between but perhaps the echo: an
+    /// open loop as in the latency workload.
+    static func latency(size: Int, rate: Int, seconds: Double, isAwake: Bool) throws -> HistogramSnapshot {
         let size = max(size, BenchPayload.headSize)
-        let socket = try connect()
+        let socket = try connect(isAwake ? .nonblocking : .blocking)
         defer { socket.close() }
         let total = max(1, Int(seconds * Double(rate)))
         let start = Clock.monotonic + 10_000_000
