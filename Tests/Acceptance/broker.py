@@ -116,8 +116,22 @@ class Broker:
     def __enter__(self):
         return self.start()
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
+        # Before all of it is gone.
+        if kind and not issubclass(kind, Skipped):
+            print(self.last_words(), flush=True)
         self.remove()
+
+    def last_words(self):
+        """What a claim that failed leaves of its broker: what it is doing, and what it said."""
+        threads = []
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").glob("*"):
+            try:
+                threads.append(f"{(task / 'comm').read_text().strip()} in {(task / 'wchan').read_text() or 'user code'}")
+            except OSError:
+                continue
+        end = f"has ended with {self.process.returncode}" if self.process.poll() is not None else f"runs: {', '.join(threads)}"
+        return f"the broker {end}; it said:\n{self.log()[-3000:]}"
 
 
 def run_quietly(*words):
