@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Tries the broker with unmodified Kafka clients: each function is one claim. tools/kafka-clients installs them and runs this.
 
-NEEDLETAIL_KAFKA_TARGET says what is tried (kafka_broker.py). Arguments, if any, select claims by part of their name.
+NEEDLETAIL_KAFKA_TARGET says what is tried (kafka_broker.py). Arguments, if any, select claims by part of their name; `--waiting` in front of
+them those that mostly wait, `--working` all others.
 """
 import sys
 
@@ -26,5 +27,10 @@ MODULES = (
     kafka_shards,
     kafka_stream)
 
+# For cleaners, collectors' own clocks, and the patience of the oldest clients.
+WAITING = (kafka_compaction, kafka_collectors, kafka_old)
+CHOICES = {"--waiting": WAITING, "--working": tuple(module for module in MODULES if module not in WAITING)}
+
 if __name__ == "__main__":
-    sys.exit(acceptance.main(acceptance.claims(*MODULES), label="kafka"))
+    modules = CHOICES[sys.argv.pop(1)] if sys.argv[1:] and sys.argv[1] in CHOICES else MODULES
+    sys.exit(acceptance.main(acceptance.claims(*modules), label="kafka"))
