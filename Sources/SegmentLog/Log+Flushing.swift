@@ -272,6 +272,7 @@ extension Log {
 
     private func checkpointIfDue(now: Now) {
         guard background.isCheckpointDirty, !background.isCheckpointing, fault == nil, now.instant >= checkpointDeadline else { return }
+        if Mutant.isActive("vouchesAtStopsOnly"), !compaction.wantsCheckpoint, background.dropped.isEmpty { return }
         if let preparation = toPrepare {
             // Names that the new checkpoint relies on are made durable before it. Nor does it go beside what readies the log, which writes a
             // checkpoint, too, and removes what an earlier life left of one: after that, then.

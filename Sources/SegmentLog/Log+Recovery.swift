@@ -158,6 +158,7 @@ extension Log {
         if let checkpoint {
             index = max(0, partitionPoint(segments.count) { segments[$0].base <= checkpoint.durable } - 1)
             if index < segments.count, segments[index].base == checkpoint.durableSegment { position = Int(checkpoint.durablePosition) }
+            if Mutant.isActive("checksWhatWasDurable") { (index, position) = (0, 0) }
             if !Mutant.isActive("remembersLostBatches") { producers.truncate(to: checkpoint.durable) }
         }
         guard index < segments.count else {

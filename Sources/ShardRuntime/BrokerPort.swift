@@ -1,4 +1,4 @@
-import BrokerCore
+package import BrokerCore
 import Bytes
 import SegmentLog
 
@@ -67,6 +67,20 @@ package struct ShardPlace {
     var histograms = TickHistograms()
     /// Of all shards, this one included.
     var all: [ShardHistograms] = []
+
+    /// The places of all shards of a process that is driven by one thread, as in a simulation; `ShardGroup` gives each a thread.
+    package static func all(_ machines: [(broker: Broker, waker: any Waker)], mailboxCapacity: Int) -> [ShardPlace] {
+        guard machines.count > 1 else { return machines.map { ShardPlace(broker: .here($0.broker)) } }
+        let doorbells = machines.map { Doorbell($0.waker) }
+        let links = ShardLink.all(doorbells, capacity: mailboxCapacity)
+        let histograms = machines.map { ShardHistograms(tick: TickHistograms(), broker: $0.broker.stages) }
+        let (connections, memory) = (ConnectionCount(), MemoryCount())
+        return machines.indices.map { shard in
+            ShardPlace(
+                number: shard, broker: .among(Neighbours(Switchboard(machines[shard].broker), links[shard])), doorbell: doorbells[shard],
+                connections: connections, memory: memory, histograms: histograms[shard].tick, all: histograms)
+        }
+    }
 }
 
 /// What one shard measures; any thread may read it at any time.

@@ -78,10 +78,12 @@ package final class LogWorkload {
     private var sent: [(messages: [UInt64], timestamps: [Int64], producer: ReferenceBatch.Producer)] = []
     private var held: [(slice: LogSlice, content: [UInt8])] = []
     private var report: Report
+    private var reads = RecoveryReads()
     private var lostBefore = 0
     private var triesLeft = 0
     /// Takes back damage that nobody has met yet: it may lie where reading did not come by, such as below the log's start.
     private var undiscovered: (() -> Void)?
+    private var wasClosedCleanly = true
     private let directory = "logs/1-0"
 
     package static func run(_ seed: Seed, _ profile: Profile = Profile()) -> Report {
@@ -132,6 +134,7 @@ package final class LogWorkload {
         var ending: LogOracle.Ending?
         for life in 0..<profile.lives {
             try open(after: ending)
+            reads.opened(flushed: log?.watermarks.flushed.rawValue ?? 0)
             lostBefore = disk.lostWrites
             if profile.errors, life > 0 { disk.faults = .swarm(&random) }
             if random.chance(0.1), profile.errors { disk.faults.capacity = disk.bytesUsed + random.below(40_000) }
@@ -181,6 +184,8 @@ package final class LogWorkload {
     /// How this life ends. Answers nil where the disk is to be looked at with nothing lost.
     private func end() throws(Violation) -> LogOracle.Ending {
         try oracle.checkStoredOnce()
+        // A checkpoint has a few steps, and one that is under way goes first.
+        if !profile.errors, disk.faults.slow == 0 { reads.ended(at: instant, slack: 60 * UInt64(disk.faults.latency) + 1_000_000) }
         let isFaulted = log?.fault != nil && !disk.isDown
         if isFaulted { report.failedLogs += 1 }
         if disk.isDown {
@@ -231,6 +236,7 @@ package final class LogWorkload {
     // MARK: Opening
 
     private func open(after ending: LogOracle.Ending?) throws(Violation) {
+        wasClosedCleanly = ending.map { $0 == .closedCleanly } ?? true
         guard var ending else {
             log = try makeLog()
             return
@@ -314,8 +320,15 @@ package final class LogWorkload {
 
     /// nil: power went, or the log was refused for damage that is there.
     private func attempt(_ damaged: (() -> Void)?) throws(Violation) -> Log? {
-        switch answer({ () throws(LogError) in try Log(directory: directory, number: 3, options: options, storage: disk, now: now) }) {
-        case .success(let log): return log
+        disk.notes = []
+        let made = answer { () throws(LogError) in try Log(directory: directory, number: 3, options: options, storage: disk, now: now) }
+        let notes = disk.notes ?? []
+        disk.notes = nil
+        switch made {
+        case .success(let log):
+            guard !profile.damage, !disk.isDown else { return log }
+            try reads.check(notes, of: directory, on: disk, wasClean: wasClosedCleanly, end: log.watermarks.end.rawValue)
+            return log
         case .failure(let error):
             if disk.isDown { return nil }
             if case .damaged = error, damaged != nil || undiscovered != nil { return nil }
@@ -518,6 +531,7 @@ package final class LogWorkload {
         guard let log, !disk.isDown else { return }
         if let fault = log.fault, !profile.errors, profile.sabotage == nil { throw Violation(.contract, "a log on a healthy disk failed: \(fault)") }
         if log.fault != nil { oracle.faulted(flushed: log.watermarks.flushed.rawValue) }
+        reads.saw(flushed: log.watermarks.flushed.rawValue, at: instant)
         try oracle.saw(log.watermarks, visibleEnd: log.visibleEnd.rawValue, waitsForFlush: options.durability.waitsForFlush)
         for (slice, content) in held where slice.memory.bytes(slice.range).equals(content.rawSpan) == false {
             throw Violation(.inconsistentOffset, "bytes that a reader holds have changed")

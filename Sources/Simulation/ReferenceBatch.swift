@@ -28,6 +28,22 @@ package enum ReferenceBatch {
 
     package static let headerBytes = 61
 
+    /// Where in the bytes of the segment that begins with `base` the batch with this offset is; where the last one ends, if it is the next;
+    /// nil where neither is found.
+    static func position(of offset: Int64, in bytes: [UInt8], from base: Int64) -> Int? {
+        if offset == base { return 0 }
+        func number(_ at: Int, _ count: Int) -> Int64 { bytes[at..<at + count].reduce(0) { $0 << 8 | Int64($1) } }
+        var position = 0
+        while position + headerBytes <= bytes.count {
+            let (length, next) = (Int(number(position + 8, 4)), number(position, 8) + number(position + 23, 4) + 1)
+            guard length >= headerBytes - 12, position + 12 + length <= bytes.count else { return nil }
+            if offset < next { return position }
+            position += 12 + length
+            if offset == next { return position }
+        }
+        return nil
+    }
+
     /// The payload of a message: its number, then as many bytes as its number says.
     package static func payload(_ message: UInt64) -> [UInt8] {
         var bytes: [UInt8] = []

@@ -42,9 +42,12 @@ extension SimulatedDisk {
     package var pendingOperations: Int { operations.count }
 
     /// Moves time to `instant` and answers what has ended by then, in the order in which it did.
-    package func completions(at instant: Instant) -> [(ticket: StorageTicket, result: StorageResult)] {
+    package func completions(at instant: Instant) -> [(ticket: StorageTicket, result: StorageResult)] { completions(at: instant, of: nil) }
+
+    /// The same of one shard's operations; what has ended of others waits for them.
+    func completions(at instant: Instant, of share: DiskShare?) -> [(ticket: StorageTicket, result: StorageResult)] {
         var ended: [(ticket: StorageTicket, result: StorageResult)] = []
-        while let index = nextIndex(until: instant) {
+        while let index = nextIndex(until: instant, for: share) {
             advance(to: operations[index].due)
             if let result = operations[index].result {
                 var operation = operations.remove(at: index)
@@ -145,9 +148,10 @@ extension SimulatedDisk {
         if draw({ $0.chance(0.3) }) { runStep(index) } else { operations[index].due = later(&operations[index].slowLeft) }
     }
 
-    private func nextIndex(until instant: Instant) -> Int? {
+    private func nextIndex(until instant: Instant, for share: DiskShare?) -> Int? {
         var best: Int?
         for index in operations.indices where !(instant < operations[index].due) {
+            if let share, operations[index].result != nil, !share.isOwn(operations[index].ticket) { continue }
             if let found = best, !(operations[index].due < operations[found].due) { continue }
             best = index
         }

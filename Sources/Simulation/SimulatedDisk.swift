@@ -37,6 +37,14 @@ package final class SimulatedDisk: LogStorage {
     private var failAt: Int?
     private var failSticks = false
 
+    /// What is read of files, while somebody wants to know.
+    package var notes: [ReadNote]?
+
+    package struct ReadNote {
+        package let path: String
+        package let range: Range<Int>
+    }
+
     private struct OpenFile {
         let file: DiskFile
         let path: String
@@ -186,7 +194,9 @@ package final class SimulatedDisk: LogStorage {
         }
         precondition(position >= 0 && count >= 0)
         let start = min(position, open.file.size)
-        open.file.cache.append(start..<min(start + count, open.file.size), to: &buffer)
+        let range = start..<min(start + count, open.file.size)
+        notes?.append(ReadNote(path: open.path, range: range))
+        open.file.cache.append(range, to: &buffer)
     }
 
     package func write(_ file: FileHandle, _ pieces: [MemoryRegion], at position: Int) throws(StorageError) {
@@ -218,6 +228,7 @@ package final class SimulatedDisk: LogStorage {
     package func map(_ file: FileHandle, length: Int) throws(StorageError) -> SegmentMemory {
         let open = try opened(file, "map")
         trace.note("map", open.file.number, length)
+        notes?.append(ReadNote(path: open.path, range: 0..<length))
         return open.file.map(length: length, SimulatedPages(self))
     }
 
@@ -485,16 +496,5 @@ package final class SimulatedDisk: LogStorage {
         directories[path] = DiskDirectory(path: path)
         directoryOrder.append(path)
         directories[parent]?.addDurably(name, .directory)
-    }
-}
-
-/// Paths of the simulated disk: components between slashes; leading and doubled slashes mean nothing.
-enum Path {
-    static func normal(_ path: String) -> String { path.split(separator: "/").joined(separator: "/") }
-
-    static func split(_ path: String) -> (directory: String, name: String) {
-        var components = path.split(separator: "/")
-        let name = components.popLast().map(String.init) ?? ""
-        return (components.joined(separator: "/"), name)
     }
 }

@@ -9,10 +9,13 @@ package import Wire
 /// `poll` moves time to the next thing that can happen (never behind `horizon`, where the clients want to act) and hands out what has,
 /// in an order that the seed draws across sockets and storage. It watches the shard's side of the contract, too: one send at a time,
 /// nothing asked of a socket that is gone, memory unchanged while a send owns it. What is wrong there is in `violations`.
+///
+/// Drivers of several shards of one process have sockets and operations of the disk of their own, and the same clocks.
 package final class SimulatedDriver: Driver {
     package let name = "simulated"
-    package private(set) var now: Now
     package let disk: SimulatedDisk
+    private let share: DiskShare?
+    private let clock: Clock
     package var faults: NetworkFaults
     package let trace: Trace
     /// `poll` does not move time behind this.
@@ -32,15 +35,32 @@ package final class SimulatedDriver: Driver {
         var isPaused = false
     }
 
-    package init(seed: Seed, disk: SimulatedDisk, faults: NetworkFaults = .none, now: Now) {
+    private final class Clock {
+        var now: Now
+        init(_ now: Now) { self.now = now }
+    }
+
+    package convenience init(seed: Seed, disk: SimulatedDisk, faults: NetworkFaults = .none, now: Now) {
+        self.init(seed, disk, nil, faults, Clock(now))
+    }
+
+    /// The drivers of `shards` shards of one process.
+    package static func several(_ shards: Int, seed: Seed, disk: SimulatedDisk, faults: NetworkFaults, now: Now) -> [SimulatedDriver] {
+        let clock = Clock(now)
+        return (0..<shards).map { SimulatedDriver(seed.part($0), disk, DiskShare(disk, $0), faults, clock) }
+    }
+
+    private init(_ seed: Seed, _ disk: SimulatedDisk, _ share: DiskShare?, _ faults: NetworkFaults, _ clock: Clock) {
         self.disk = disk
+        self.share = share
         self.faults = faults
-        self.now = now
+        self.clock = clock
         trace = disk.trace
         random = seed.stream("network")
     }
 
-    package var storage: any LogStorage { disk }
+    package var now: Now { clock.now }
+    package var storage: any LogStorage { share ?? disk }
     package var waker: any Waker { wakeFlag }
     package func readClock() -> Instant { now.instant }
 
@@ -130,7 +150,9 @@ package final class SimulatedDriver: Driver {
     package func poll(until deadline: Instant, _ handler: any DriverHandler) {
         moveTime(until: deadline)
         var ready: [Event] = []
-        for (ticket, result) in disk.completions(at: now.instant) { ready.append(.storage(ticket, result)) }
+        for (ticket, result) in disk.completions(at: now.instant, of: share) {
+            ready.append(.storage(share == nil ? ticket : DiskShare.split(ticket).ticket, result))
+        }
         // Operations of one disk complete in the order of its clock; sockets come in any order, and before or after.
         var sockets: [Event] = []
         for index in connections.indices { if let connection = connections[index], connection.isReady(now.instant) { sockets.append(.socket(index)) } }
@@ -158,8 +180,8 @@ package final class SimulatedDriver: Driver {
     package func advance(byNanoseconds passed: UInt64) {
         let instant = now.instant.advanced(byNanoseconds: passed)
         let before = now.instant.rawValue / 1_000_000
-        now.instant = instant
-        now.time.rawValue += Int64(instant.rawValue / 1_000_000 - before)
+        clock.now.instant = instant
+        clock.now.time.rawValue += Int64(instant.rawValue / 1_000_000 - before)
         disk.advance(to: instant)
     }
 
@@ -174,7 +196,7 @@ package final class SimulatedDriver: Driver {
         advance(byNanoseconds: 100)
         if random.chance(faults.clockJump) {
             let jump = Int64(random.within(-faults.jumpMilliseconds...faults.jumpMilliseconds))
-            now.time.rawValue = max(0, now.time.rawValue + jump)
+            clock.now.time.rawValue = max(0, now.time.rawValue + jump)
             trace.fault("clockJump", "\(jump) ms")
         }
     }

@@ -29,6 +29,8 @@ package struct Violation: Error, Equatable, Sendable, CustomStringConvertible {
         case unstableRecovery = "S-b unstable recovery"
         /// S-c: damage to durable data is told, never passed over.
         case silentDamage = "S-c silent damage"
+        /// S-d: recovery reads what may be torn, once.
+        case slowRecovery = "S-d slow recovery"
         /// No violation where there is damage: a checksum or the log told it.
         case toldByReading = "S-c damage told by reading"
         /// The same seed is the same run: nothing depends on the order of a dictionary, an address or a clock.

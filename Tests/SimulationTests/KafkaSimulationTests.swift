@@ -11,6 +11,14 @@ import Testing
         }
     }
 
+    /// One to three, another number in each life, and a second topic that may be another shard's.
+    @Test func severalShardsKeepWhatTheyHaveToldProducersReadersAndGroups() {
+        for seed in 0..<50 {
+            let report = KafkaWorkload.run(Seed(UInt64(seed)), LogWorkload.Profile(shards: 1...3))
+            #expect(report.violation == nil, "\(report.text)")
+        }
+    }
+
     /// Seeds that once failed, by what they found.
     @Test(arguments: [
         (55, "a fetch that wanted more than there was, and found that on the disk alone, waited 30 s instead of the time it gave"),
@@ -30,6 +38,13 @@ import Testing
             hashes.insert(first.hash)
         }
         #expect(hashes.count == 5)
+    }
+
+    @Test func theSameSeedGivesTheSameTraceOnSeveralShards() {
+        for seed in 300..<305 {
+            let profile = LogWorkload.Profile(shards: 2...3)
+            #expect(KafkaWorkload.run(Seed(UInt64(seed)), profile).hash == KafkaWorkload.run(Seed(UInt64(seed)), profile).hash)
+        }
     }
 
     @Test(arguments: [Sabotage.answersBeforeFlush, .skipsSomeFlushes])

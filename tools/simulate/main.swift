@@ -16,7 +16,7 @@ import Simulation
 //     simulate group 0..2000           groups of consumers with their offsets, through crashes; also with `shards`
 //     simulate shard 0..2000           a whole shard with native clients, through crashes and broken connections
 //     simulate shard 0..2000 hostile   the same beside peers that send whatever they like, in both protocols
-//     simulate kafka 0..2000           the same with Kafka's sessions: idempotent producers, readers, committed offsets
+//     simulate kafka 0..2000           the same with Kafka's sessions: idempotent producers, readers, committed offsets; also with `shards`
 //     simulate segments 0..4           every single damage of a log of 64 KiB, about a million recoveries; `bytes=4096 every=10` for less
 //     simulate log 0..300 mutant=flushesNoNames first
 //                                      with a seeded bug (debug builds have them), up to the first seed that finds it

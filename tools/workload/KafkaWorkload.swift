@@ -6,9 +6,12 @@ internal import SegmentLog
 internal import ShardRuntime
 package import Simulation
 
-/// A whole shard with Kafka's sessions on the simulated machine, driven by one seed: idempotent producers with several batches under way,
+/// Whole shards with Kafka's sessions on the simulated machine, driven by one seed: idempotent producers with several batches under way,
 /// readers that follow, and offsets that are committed, through connections that break at any byte, power cuts, kills and stops. A producer
 /// whose connection broke sends what was not answered again, in order, as Kafka's clients do.
+///
+/// Mostly on one shard. Where the profile asks for more, their number is another in each life, clients connect to any of them, there is a
+/// second topic, which another shard may own, and readers who ask for all partitions of both at once.
 ///
 /// Checked: what was acknowledged is there, once (L1, L6); an offset has one value for ever (L3); a producer's records keep their order
 /// (L4); readers find no hole and nothing that goes away again (L5, L2); committed offsets never go back, nor do shown ones (L7); answers
@@ -19,18 +22,19 @@ package final class KafkaWorkload {
     private let disk: SimulatedDisk
     private var random: RandomStream
     private var report: LogWorkload.Report
-    private var driver: SimulatedDriver
-    private var shard: Shard?
-    private var commands = CommandQueue()
+    private var fleet: ShardFleet?
+    /// Of the number of shards and their turns.
+    private var placement: RandomStream
     private var clients: [SimulatedKafkaClient] = []
     private var clientCount = 0
     private var lives = 0
     private var now = Now(instant: Instant(nanoseconds: 1_000_000_000), time: Timestamp(milliseconds: 1_700_000_000_000))
-    private var isTopicKnown = false
+    private var areTopicsKnown = false
     private var isStopping = false
     private var nextMessage: UInt64
-    private var producers = [Producer](repeating: Producer(), count: KafkaWorkload.partitions)
-    private var partitions = [Partition](repeating: Partition(), count: KafkaWorkload.partitions)
+    private let places: KafkaPlaces
+    private var producers: [Producer]
+    private var partitions: [Partition]
     private var nextCommit: Int64 = 1
 
     /// One idempotent producer for each partition.
@@ -52,15 +56,11 @@ package final class KafkaWorkload {
         var tried: Set<Int64> = []
     }
 
-    private static let partitions = 2
-    private static let topic = "orders"
-    private static let listener = ListenerID(rawValue: 0)
-
     package static func run(_ seed: Seed, _ profile: LogWorkload.Profile = LogWorkload.Profile()) -> LogWorkload.Report {
         let workload = KafkaWorkload(seed, profile)
         do { try workload.live() } catch { workload.report.violation = error }
-        workload.shard = nil
-        workload.report.nanoseconds = workload.driver.now.instant.rawValue - 1_000_000_000
+        workload.report.nanoseconds = (workload.fleet?.now ?? workload.now).instant.rawValue - 1_000_000_000
+        workload.fleet = nil
         workload.report.hash = workload.disk.trace.hash
         workload.report.faults = workload.disk.trace.faults
         workload.report.lines = workload.disk.trace.lines
@@ -72,12 +72,15 @@ package final class KafkaWorkload {
         self.seed = seed
         self.profile = profile
         random = seed.stream("kafka")
+        placement = seed.stream("shards")
+        places = KafkaPlaces(profile.shards == 1...1 ? ["orders": 2] : ["orders": 2, "returns": 1])
+        producers = [Producer](repeating: Producer(), count: places.count)
+        partitions = [Partition](repeating: Partition(), count: places.count)
         let trace = Trace()
         trace.keepsLines = profile.keepsTrace
         disk = SimulatedDisk(seed: seed, faults: .crashesOnly(&random), trace: trace)
         disk.sabotage = profile.sabotage
         nextMessage = seed.rawValue &* 1_000_000 &+ 1
-        driver = SimulatedDriver(seed: seed, disk: disk, now: now)
         report = LogWorkload.Report(seed: seed, hash: 0, faults: [], lines: [], setting: "")
     }
 
@@ -98,24 +101,20 @@ package final class KafkaWorkload {
         disk.heal()
         disk.restart()
         lives += 1
-        driver = SimulatedDriver(seed: seed.part(lives), disk: disk, faults: faults, now: now)
+        let shards = placement.within(profile.shards)
         report.setting +=
-            "\n  life \(lives): pieces \(faults.oneByte)/\(faults.anySize), resets \(faults.reset), window \(faults.window), latency \(faults.latency)"
+            "\n  life \(lives): shards \(shards), pieces \(faults.oneByte)/\(faults.anySize), resets \(faults.reset), window \(faults.window), "
+            + "latency \(faults.latency)"
         var options = Broker.Options(directory: "data")
         options.log.segmentBytes = 16_384
         options.log.durability = .group
-        let broker: Broker
-        do throws(StartError) { broker = try Broker(options: options, storage: disk, now: driver.now) } catch {
+        do throws(StartError) {
+            fleet = try ShardFleet(shards, seed.part(lives), disk, faults, now, options, KafkaProtocol(options: KafkaProtocol.Options()))
+        } catch {
             throw Violation(.falseAlarm, "a broker whose disk nothing damaged does not start: \(error)")
         }
-        commands = CommandQueue()
-        let kafka = KafkaProtocol(options: KafkaProtocol.Options())
-        shard = Shard(options: Shard.Options(), driver: driver, broker: broker, protocols: [kafka], commands: commands, log: .silent)
-        do throws(DriverError) { _ = try driver.listen(.tcp(host: "127.0.0.1", port: 0), Self.listener) } catch {
-            throw Violation(.contract, "the simulated listener does not open: \(error)")
-        }
         isStopping = false
-        isTopicKnown = false
+        areTopicsKnown = false
         report.recoveries += 1
         connect(.control)
     }
@@ -133,33 +132,32 @@ package final class KafkaWorkload {
 
     private func forget(_ ending: () -> Void) {
         clients = []
-        driver.end()
-        shard = nil
-        now = driver.now
+        fleet?.end()
+        now = fleet?.now ?? now
+        fleet = nil
         now.instant = now.instant.advanced(byNanoseconds: 1_000_000)
         ending()
     }
 
     private func stop() throws(Violation) {
         isStopping = true
-        commands.put(.stop(within: 1_000_000_000))
-        driver.waker.wake()
+        fleet?.stop(within: 1_000_000_000)
         var rounds = 0
-        while let shard, !shard.isStopped, !disk.isDown {
+        while let fleet, !fleet.isStopped, !disk.isDown {
             rounds += 1
-            guard rounds < 20_000 else { throw Violation(.noProgress, "the shard does not stop") }
+            guard rounds < 20_000 else { throw Violation(.noProgress, "the shards do not stop") }
             try tick(1_000_000)
         }
-        guard !disk.isDown, driver.openConnections > 0 else { return }
-        throw Violation(.leak, "\(driver.openConnections) connections are open after the stop")
+        guard !disk.isDown, let fleet, fleet.openConnections > 0 else { return }
+        throw Violation(.leak, "\(fleet.openConnections) connections are open after the stop")
     }
 
     // MARK: Steps
 
     private func step() throws(Violation) {
         switch random.below(100) {
-        case ..<25: make(random.below(Self.partitions))
-        case ..<40: if clients.count < 8 { connect(random.pick([.producer(0), .producer(1), .reader(0), .reader(1), .committer])) }
+        case ..<25: make(random.below(places.count))
+        case ..<40: if clients.count < 8 { connect(random.pick(roles)) }
         case ..<55: commit()
         case ..<60: breakOff()
         default: break
@@ -167,16 +165,20 @@ package final class KafkaWorkload {
         for _ in 0..<random.within(1...6) where !disk.isDown { try tick(random.pick([1_000, 100_000, 5_000_000, 200_000_000])) }
     }
 
+    private var roles: [SimulatedKafkaClient.Role] {
+        let ones = places.all.map { SimulatedKafkaClient.Role.producer($0) } + places.all.map { .reader([$0]) } + [.committer]
+        return profile.shards == 1...1 ? ones : ones + [.reader(places.all)]
+    }
+
     private func tick(_ nanoseconds: UInt64) throws(Violation) {
-        guard let shard else { return }
+        guard let fleet else { return }
         for client in clients {
             produce(client)
             fetch(client)
             client.write(random.chance(0.2) ? random.within(1...40) : .max)
         }
-        driver.horizon = driver.now.instant.advanced(byNanoseconds: nanoseconds)
-        shard.tick()
-        if let violation = driver.violations.first ?? disk.violations.first { throw violation }
+        fleet.tick(nanoseconds)
+        if let violation = fleet.violation { throw violation }
         if disk.isDown { return }
         for client in clients {
             for (what, body) in try client.read(random.chance(0.3) ? random.within(1...200) : .max) { try heard(what, body, by: client) }
@@ -186,19 +188,21 @@ package final class KafkaWorkload {
 
     @discardableResult private func connect(_ role: SimulatedKafkaClient.Role) -> SimulatedKafkaClient? {
         // A producer has one connection at a time; what was under way on an old one may still arrive.
-        guard !clients.contains(where: { $0.role == role }), let peer = driver.connect(to: Self.listener) else { return nil }
+        guard !clients.contains(where: { $0.role == role }), let peer = fleet?.connect() else { return nil }
         clientCount += 1
         let client = SimulatedKafkaClient(clientCount, role, peer)
         clients.append(client)
         switch role {
         case .control:
             client.ask(19, version: 2, .made) { body in
-                body.append(big: Int32(1))
-                body.append(text: Self.topic)
-                body.append(big: Int32(Self.partitions))
-                body.append(big: Int16(1))
-                body.append(big: Int32(0))
-                body.append(big: Int32(0))
+                body.append(big: Int32(places.topics.count))
+                for (topic, partitions) in places.topics {
+                    body.append(text: topic)
+                    body.append(big: Int32(partitions))
+                    body.append(big: Int16(1))
+                    body.append(big: Int32(0))
+                    body.append(big: Int32(0))
+                }
                 body.append(big: Int32(10_000))
                 body.append(UInt8(0))
             }
@@ -207,9 +211,8 @@ package final class KafkaWorkload {
                 body.append(big: Int16(-1))
                 body.append(big: Int32(60_000))
             }
-        case .producer: break
-        case .reader: client.next = 0
-        case .committer: break
+        case .producer, .committer: break
+        case .reader: client.follow(places.count)
         }
         return client
     }
@@ -230,13 +233,13 @@ package final class KafkaWorkload {
         let messages = (0..<UInt64(count)).map { nextMessage + $0 }
         nextMessage += UInt64(count)
         report.appended += count
-        producers[partition].unanswered.append((messages, producers[partition].sequence, driver.now.time.rawValue))
+        producers[partition].unanswered.append((messages, producers[partition].sequence, (fleet?.now ?? now).time.rawValue))
         producers[partition].sequence += Int32(count)
     }
 
     /// Up to five batches are under way on a connection; what an older connection was not answered comes first.
     private func produce(_ client: SimulatedKafkaClient) {
-        guard case .producer(let partition) = client.role, isTopicKnown, !isStopping, producers[partition].id >= 0 else { return }
+        guard case .producer(let partition) = client.role, areTopicsKnown, !isStopping, producers[partition].id >= 0 else { return }
         while client.inFlight < min(5, producers[partition].unanswered.count) {
             let (messages, sequence, time) = producers[partition].unanswered[client.inFlight]
             let stamp = ReferenceBatch.Producer(id: producers[partition].id, epoch: producers[partition].epoch, sequence: sequence)
@@ -246,12 +249,10 @@ package final class KafkaWorkload {
                 body.append(big: Int16(-1))
                 body.append(big: Int16(-1))
                 body.append(big: Int32(10_000))
-                body.append(big: Int32(1))
-                body.append(text: Self.topic)
-                body.append(big: Int32(1))
-                body.append(big: Int32(partition))
-                body.append(big: Int32(batch.count))
-                body.append(batch)
+                places.name([partition], in: &body) { _, body in
+                    body.append(big: Int32(batch.count))
+                    body.append(batch)
+                }
             }
         }
     }
@@ -290,46 +291,47 @@ package final class KafkaWorkload {
     // MARK: Reading
 
     private func fetch(_ client: SimulatedKafkaClient) {
-        guard case .reader(let partition) = client.role, isTopicKnown, !isStopping, !client.isWaiting else { return }
+        guard case .reader(let numbers) = client.role, areTopicsKnown, !isStopping, !client.isWaiting else { return }
         let (wait, least) = (Int32(random.pick([0, 10, 500])), Int32(random.pick([1, 1, 5_000])))
         let most = Int32(random.pick([1, 400, 100_000]))
-        client.ask(1, version: 4, .fetched(partition: partition)) { body in
+        client.ask(1, version: 4, .fetched) { body in
             body.append(big: Int32(-1))
             body.append(big: wait)
             body.append(big: least)
             body.append(big: Int32(1 << 20))
             body.append(UInt8(0))
-            body.append(big: Int32(1))
-            body.append(text: Self.topic)
-            body.append(big: Int32(1))
-            body.append(big: Int32(partition))
-            body.append(big: client.next)
-            body.append(big: most)
+            places.name(numbers, in: &body) { number, body in
+                body.append(big: client.next[number])
+                body.append(big: most)
+            }
         }
     }
 
     private func fetched(_ partition: Int, _ error: Int16, _ high: Int64, _ bytes: [UInt8], _ client: SimulatedKafkaClient) throws(Violation) {
         if isStopping, error != 0 { return }
-        guard error == 0 else { throw Violation(.pollSkip, "a fetch at \(client.next) of partition \(partition) is refused with code \(error)") }
-        guard high >= client.highWatermark else { throw Violation(.disorder, "the high watermark went from \(client.highWatermark) to \(high)") }
-        client.highWatermark = high
-        disk.trace.note("fetched", partition, Int(client.next), Int(high))
-        for record in try ReferenceBatch.decode(bytes) where record.offset >= client.next {
-            guard record.offset == client.next else {
-                throw Violation(.pollSkip, "reader \(client.number) got \(record.offset) where \(client.next) was due")
+        let next = client.next[partition]
+        guard error == 0 else { throw Violation(.pollSkip, "a fetch at \(next) of partition \(partition) is refused with code \(error)") }
+        guard high >= client.highWatermark[partition] else {
+            throw Violation(.disorder, "the high watermark went from \(client.highWatermark[partition]) to \(high)")
+        }
+        client.highWatermark[partition] = high
+        disk.trace.note("fetched", partition, Int(next), Int(high))
+        for record in try ReferenceBatch.decode(bytes) where record.offset >= client.next[partition] {
+            guard record.offset == client.next[partition] else {
+                throw Violation(.pollSkip, "reader \(client.number) got \(record.offset) where \(client.next[partition]) was due")
             }
             guard record.offset < high else { throw Violation(.visibleTooEarly, "offset \(record.offset) came with a high watermark of \(high)") }
             try place(record.message, partition, record.offset)
-            client.next += 1
+            client.next[partition] += 1
         }
     }
 
     // MARK: Committing
 
     private func commit() {
-        guard let client = clients.first(where: { $0.role == .committer }), isTopicKnown, !isStopping else { return }
+        guard let client = clients.first(where: { $0.role == .committer }), areTopicsKnown, !isStopping else { return }
         if random.chance(0.5) {
-            let partition = random.below(Self.partitions)
+            let partition = random.below(places.count)
             let offset = nextCommit
             nextCommit += 1
             partitions[partition].tried.insert(offset)
@@ -338,12 +340,10 @@ package final class KafkaWorkload {
                 body.append(big: Int32(-1))
                 body.append(text: "")
                 body.append(big: Int64(-1))
-                body.append(big: Int32(1))
-                body.append(text: Self.topic)
-                body.append(big: Int32(1))
-                body.append(big: Int32(partition))
-                body.append(big: offset)
-                body.append(text: "at \(offset)")
+                places.name([partition], in: &body) { _, body in
+                    body.append(big: offset)
+                    body.append(text: "at \(offset)")
+                }
             }
         } else {
             askForOffsets(client)
@@ -353,10 +353,7 @@ package final class KafkaWorkload {
     private func askForOffsets(_ client: SimulatedKafkaClient) {
         client.ask(9, version: 1, .offsets(floors: partitions.map(\.committed))) { body in
             body.append(text: "group")
-            body.append(big: Int32(1))
-            body.append(text: Self.topic)
-            body.append(big: Int32(Self.partitions))
-            for partition in 0..<Self.partitions { body.append(big: Int32(partition)) }
+            places.name(places.all, in: &body) { _, _ in }
         }
     }
 
@@ -375,11 +372,16 @@ package final class KafkaWorkload {
             var reader = ByteReader(body.rawSpan)
             switch what {
             case .made:
-                _ = try reader.take(4 + 4)
-                _ = try reader.shortText()
-                let error = try reader.big(Int16.self)
-                // 36: it is there.
-                if error == 0 || error == 36 { isTopicKnown = true } else if !isStopping { throw .outOfRange }
+                _ = try reader.take(4)
+                for _ in 0..<max(0, try reader.big(Int32.self)) {
+                    _ = try reader.shortText()
+                    let error = try reader.big(Int16.self)
+                    // 36: it is there.
+                    guard error == 0 || error == 36 || isStopping else { throw .outOfRange }
+                    if error != 0, error != 36 { return }
+                    _ = try reader.take(max(0, Int(try reader.big(Int16.self))))
+                }
+                areTopicsKnown = true
             case .producer(let partition):
                 _ = try reader.take(4)
                 guard try reader.big(Int16.self) == 0 else {
@@ -387,25 +389,37 @@ package final class KafkaWorkload {
                     throw .outOfRange
                 }
                 guard producers[partition].id < 0 else { return }
-                producers[partition].id = try reader.big()
+                let id = try reader.big(Int64.self)
+                guard !producers.contains(where: { $0.id == id }) else {
+                    return try judge { () throws(Violation) in throw Violation(.contract, "two producers have the id \(id)") }
+                }
+                producers[partition].id = id
                 producers[partition].epoch = try reader.big()
             case .produced(let partition, let sequence):
                 _ = try reader.take(4)
-                _ = try reader.shortText()
-                guard try reader.big(Int32.self) == 1, try reader.big(Int32.self) == Int32(partition) else { throw .outOfRange }
+                let topic = try reader.shortText()
+                guard try reader.big(Int32.self) == 1, places.number(topic, try reader.big()) == partition else { throw .outOfRange }
                 let error = try reader.big(Int16.self)
                 let base = try reader.big(Int64.self)
                 return try judge { () throws(Violation) in try acknowledged(partition, sequence, error, base, client) }
-            case .fetched(let partition):
-                _ = try reader.take(4 + 4)
-                _ = try reader.shortText()
-                guard try reader.big(Int32.self) == 1, try reader.big(Int32.self) == Int32(partition) else { throw .outOfRange }
-                let error = try reader.big(Int16.self)
-                let high = try reader.big(Int64.self)
-                _ = try reader.take(8)
-                guard try reader.big(Int32.self) <= 0 else { throw .outOfRange }
-                let records = [UInt8](try reader.take(max(0, Int(try reader.big(Int32.self)))))
-                return try judge { () throws(Violation) in try fetched(partition, error, high, records, client) }
+            case .fetched:
+                guard case .reader(let numbers) = client.role else { throw .outOfRange }
+                var answered: [Int] = []
+                _ = try reader.take(4)
+                for _ in 0..<max(0, try reader.big(Int32.self)) {
+                    let topic = try reader.shortText()
+                    for _ in 0..<max(0, try reader.big(Int32.self)) {
+                        guard let partition = places.number(topic, try reader.big()) else { throw .outOfRange }
+                        let error = try reader.big(Int16.self)
+                        let high = try reader.big(Int64.self)
+                        _ = try reader.take(8)
+                        guard try reader.big(Int32.self) <= 0 else { throw .outOfRange }
+                        let records = [UInt8](try reader.take(max(0, Int(try reader.big(Int32.self)))))
+                        answered.append(partition)
+                        try judge { () throws(Violation) in try fetched(partition, error, high, records, client) }
+                    }
+                }
+                guard answered.sorted() == numbers else { throw .outOfRange }
             case .committed(let partition, let offset):
                 _ = try reader.take(4)
                 _ = try reader.shortText()
@@ -413,19 +427,21 @@ package final class KafkaWorkload {
                 let error = try reader.big(Int16.self)
                 if error == 0 { partitions[partition].committed = max(partitions[partition].committed, offset) } else if !isStopping { throw .outOfRange }
             case .offsets(let floors):
-                _ = try reader.take(4)
-                _ = try reader.shortText()
-                let count = try reader.big(Int32.self)
-                guard count == Int32(Self.partitions) else { throw .outOfRange }
-                for _ in 0..<count {
-                    let partition = Int(try reader.big(Int32.self))
-                    let offset = try reader.big(Int64.self)
-                    let metadata = try reader.shortText()
-                    let error = try reader.big(Int16.self)
-                    if isStopping, error != 0 { return }
-                    guard error == 0, floors.indices.contains(partition) else { throw .outOfRange }
-                    try judge { () throws(Violation) in try shown(partition, offset, metadata, floors[partition]) }
+                var answered: [Int] = []
+                for _ in 0..<max(0, try reader.big(Int32.self)) {
+                    let topic = try reader.shortText()
+                    for _ in 0..<max(0, try reader.big(Int32.self)) {
+                        guard let partition = places.number(topic, try reader.big()) else { throw .outOfRange }
+                        let offset = try reader.big(Int64.self)
+                        let metadata = try reader.shortText()
+                        let error = try reader.big(Int16.self)
+                        if isStopping, error != 0 { return }
+                        guard error == 0 else { throw .outOfRange }
+                        answered.append(partition)
+                        try judge { () throws(Violation) in try shown(partition, offset, metadata, floors[partition]) }
+                    }
                 }
+                guard answered.sorted() == places.all else { throw .outOfRange }
             }
         } catch {
             if let found { throw found }
@@ -446,22 +462,22 @@ package final class KafkaWorkload {
     // MARK: The last drain
 
     private func drain() throws(Violation) {
-        for partition in 0..<Self.partitions { connect(.producer(partition)) }
-        try wait("what was not answered is not taken") { self.isTopicKnown && self.producers.allSatisfy(\.unanswered.isEmpty) }
-        let readers = (0..<Self.partitions).compactMap { connect(.reader($0)) }
-        guard readers.count == Self.partitions, let committer = connect(.committer) else { throw Violation(.noProgress, "no more connections") }
+        for partition in places.all { connect(.producer(partition)) }
+        try wait("what was not answered is not taken") { self.areTopicsKnown && self.producers.allSatisfy(\.unanswered.isEmpty) }
+        let readers = places.all.compactMap { connect(.reader([$0])) }
+        guard readers.count == places.count, let committer = connect(.committer) else { throw Violation(.noProgress, "no more connections") }
         askForOffsets(committer)
         for (partition, reader) in readers.enumerated() {
             let end = (partitions[partition].values.keys.max() ?? -1) + 1
-            try wait("the reader of partition \(partition) does not get to the end, \(end)") { reader.next >= end }
+            try wait("the reader of partition \(partition) does not get to the end, \(end)") { reader.next[partition] >= end }
             let known = partitions[partition].values.count
             guard Int64(known) == (partitions[partition].values.keys.max() ?? -1) + 1 else {
-                throw Violation(.lostWrite, "partition \(partition) ends at \(reader.next) and shows \(known) records")
+                throw Violation(.lostWrite, "partition \(partition) ends at \(reader.next[partition]) and shows \(known) records")
             }
         }
         try wait("offsets are not shown") { !committer.isWaiting }
         for client in clients { client.peer.finish() }
-        try wait("connections stay open") { self.driver.openConnections == 0 }
+        try wait("connections stay open") { self.fleet?.openConnections == 0 }
         try stop()
         guard disk.openFiles == 0 || disk.pendingOperations > 0 else { throw Violation(.leak, "\(disk.openFiles) files are open after the stop") }
     }

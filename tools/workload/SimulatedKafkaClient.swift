@@ -4,12 +4,12 @@ internal import Simulation
 /// A Kafka client's end of one connection: requests out in the layouts of Kafka's definition, written here once more by hand, and what it
 /// waits for, in order.
 final class SimulatedKafkaClient {
-    enum Role: Equatable { case control, producer(Int), reader(Int), committer }
+    enum Role: Equatable { case control, producer(Int), reader([Int]), committer }
 
     enum Pending {
         case made, producer(Int)
         case produced(partition: Int, sequence: Int32)
-        case fetched(partition: Int)
+        case fetched
         case committed(partition: Int, Int64)
         case offsets(floors: [Int64])
     }
@@ -24,9 +24,9 @@ final class SimulatedKafkaClient {
 
     /// How many of its producer's batches were sent on this connection and are not answered.
     var inFlight = 0
-    /// What a reader wants next.
-    var next: Int64 = 0
-    var highWatermark: Int64 = 0
+    /// What a reader wants next of each partition.
+    var next: [Int64] = []
+    var highWatermark: [Int64] = []
 
     init(_ number: Int, _ role: Role, _ peer: SimulatedPeer) {
         self.number = number
@@ -35,6 +35,12 @@ final class SimulatedKafkaClient {
     }
 
     var isWaiting: Bool { !pending.isEmpty }
+
+    /// Begins at the front of all partitions.
+    func follow(_ partitions: Int) {
+        next = [Int64](repeating: 0, count: partitions)
+        highWatermark = next
+    }
 
     func ask(_ key: Int16, version: Int16, _ what: Pending, _ body: (inout ByteBuffer) -> Void) {
         var buffer = ByteBuffer()
@@ -73,6 +79,37 @@ final class SimulatedKafkaClient {
             received.removeFirst(4 + size)
         }
         return answers
+    }
+}
+
+/// The partitions of some topics, by their numbers among all of them.
+struct KafkaPlaces {
+    let topics: KeyValuePairs<String, Int>
+    private let places: [(topic: String, partition: Int32)]
+
+    init(_ topics: KeyValuePairs<String, Int>) {
+        self.topics = topics
+        places = topics.flatMap { topic, partitions in (0..<Int32(partitions)).map { (topic, $0) } }
+    }
+
+    var count: Int { places.count }
+    var all: [Int] { Array(places.indices) }
+
+    func number(_ topic: String, _ partition: Int32) -> Int? { places.firstIndex { $0.topic == topic && $0.partition == partition } }
+
+    /// Kafka's array of topics, with an array of their partitions each.
+    func name(_ numbers: [Int], in body: inout ByteBuffer, _ each: (Int, inout ByteBuffer) -> Void) {
+        let named = topics.map(\.key).filter { topic in numbers.contains { places[$0].topic == topic } }
+        body.append(big: Int32(named.count))
+        for topic in named {
+            let own = numbers.filter { places[$0].topic == topic }
+            body.append(text: topic)
+            body.append(big: Int32(own.count))
+            for number in own {
+                body.append(big: places[number].partition)
+                each(number, &body)
+            }
+        }
     }
 }
 
