@@ -99,6 +99,8 @@ package final class Broker {
 
     // Work of the tick
     var touched: [Partition] = []
+    /// The same while they are gone through.
+    private var writing: [Partition] = []
     var ready = RingQueue<Lane>()
     var moves = RingQueue<Move>()
     var asideJobs = RingQueue<AsideJob>()
@@ -326,9 +328,9 @@ package final class Broker {
         compactCatalog()
         compactGroups()
         // Answering may append again (a move resumed): those wait for the next tick.
-        var writing: [Partition] = []
         swap(&writing, &touched)
         for partition in writing { write(partition) }
+        writing.removeAll(keepingCapacity: true)
         dispatch()
     }
 

@@ -2,6 +2,7 @@ package import Bytes
 package import SegmentLog
 
 /// What a session asks of the broker: one verb for all protocols. Ranges lie in the input that the session was reading when it asked.
+/// It is moved several times on its way, so what is large and rare is `indirect`.
 package enum Request: Sendable {
     // Publishing
     case append(Append)
@@ -28,11 +29,11 @@ package enum Request: Sendable {
 
     // Topology
     /// Answers `.topics` with one.
-    case createTopic(name: String, TopicOptions)
+    indirect case createTopic(name: String, TopicOptions)
     /// Makes a memory topic with one partition and a name of the broker's choice that lives as long as the asking session, for the
     /// answers to its requests. Answers `.topics` with one.
     case createReplyTopic
-    case alterTopic(name: String, TopicChange)
+    indirect case alterTopic(name: String, TopicChange)
     case deleteTopic(name: String)
     /// Answers `.topics` with one; the way to learn an id before the first publish.
     case describeTopic(name: String)

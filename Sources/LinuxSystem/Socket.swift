@@ -83,6 +83,12 @@ package struct Socket: Hashable, Sendable {
         while done < bytes.byteCount { done += try send(bytes.extracting(done..<bytes.byteCount)) }
     }
 
+    /// Sends what it can of `region`, without waiting; answers how many bytes.
+    package func send(_ region: MemoryRegion) throws(Errno) -> Int {
+        // Safety: the memory is kept by whoever names it.
+        Int(try File.repeating { () in unsafe sys_send(descriptor, UnsafeRawPointer(bitPattern: region.address), region.count, 1) })
+    }
+
     /// Sends what it can of `gather`, without waiting; answers how many bytes. With `isFollowed` the system may hold the last packet
     /// back until more is sent.
     package func send(_ gather: GatherList, isFollowed: Bool = false) throws(Errno) -> Int {

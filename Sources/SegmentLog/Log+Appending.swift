@@ -141,10 +141,11 @@ extension Log {
         // Not before the checkpoint is durable that says the log is in use.
         guard background.readying == nil else { return }
         guard staging.count > 0, let segment = active, let file = segment.file else { return }
-        var pieces = [staging.region(ByteRange(start: 0, count: staging.count))]
-        if let tail { pieces.append(tail) }
+        writing.removeAll(keepingCapacity: true)
+        writing.append(staging.region(ByteRange(start: 0, count: staging.count)))
+        if let tail { writing.append(tail) }
         do {
-            try storage.write(file, pieces, at: segment.end)
+            try storage.write(file, writing, at: segment.end)
         } catch {
             fail(error)
             throw .storage(error)

@@ -63,6 +63,8 @@ package final class Log {
     var segments: [Segment] = []
     /// Bytes of the active segment that are not written yet, from its `end` on.
     var staging = ByteBuffer()
+    /// The pieces of a write, while it lasts.
+    var writing: [MemoryRegion] = []
     /// The batch of single messages that is being joined at the end of `staging`.
     var open: OpenBatch?
     var producers = ProducerState()

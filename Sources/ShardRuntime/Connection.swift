@@ -103,18 +103,23 @@ final class Connection {
     func drain() { if state == .open { state = .draining } }
     func beginClosing() { state = .closing }
 
-    /// Gives the driver what was said since the last send, unless one is in flight.
+    /// Gives the driver what was said since the last send, unless one is in flight. True when the socket has taken all of it.
     func send(by driver: any Driver, at now: Instant) -> Bool {
         guard !isSending || Mutant.isActive("sendsTwiceAtOnce"), state != .closing, output.pendingBytes > 0 else { return false }
         output.closePiece()
+        pieces.removeAll(keepingCapacity: true)
+        output.appendPieces(to: &pieces)
+        if let lane {
+            lane.load(pieces)
+        } else if driver.send(socket, pieces) {
+            output.clear()
+            return true
+        }
+        // The memory stays where it is.
         swap(&output, &inFlight)
         inFlightBytes = inFlight.pendingBytes
-        pieces.removeAll(keepingCapacity: true)
-        inFlight.appendPieces(to: &pieces)
         isSending = true
         lastTaken = now
-        guard let lane else { return driver.send(socket, pieces) }
-        lane.load(pieces)
         return false
     }
 

@@ -111,8 +111,15 @@ package final class EpollDriver: Driver {
     package func send(_ socket: SocketID, _ pieces: [OutputPiece]) -> Bool {
         guard let slot = sockets[socket], !slot.isClosing, !slot.hasFailed else { return false }
         precondition(slot.sending == nil, "one send at a time for each socket")
+        var sent = 0
+        do throws(Errno) { sent = try slot.socket.sendAtOnce(pieces) } catch {
+            deferred.append(.failed(socket, error))
+            return false
+        }
+        if sent > 0, sent == pieces[0].region.count { return true }
         let transmission = transmissions.popLast() ?? Transmission()
         transmission.load(pieces)
+        if sent > 0 { transmission.advance(by: sent) }
         slot.sending = transmission
         switch push(slot, transmission) {
         case .done:

@@ -11,19 +11,18 @@ extension Shard {
     /// go on.
     func balance(_ connection: Connection) {
         guard connection.state == .open else { return }
-        let limits = options.limits
         let pending = connection.pendingBytes
-        if connection.isWritable, pending > limits.outboxBytes, !Mutant.isActive("deliversToWhoReadsNothing") {
+        if connection.isWritable, pending > options.limits.outboxBytes, !Mutant.isActive("deliversToWhoReadsNothing") {
             connection.isWritable = false
             counters.outboxBytes += 1
             broker.setWritable(connection.id, false)
-        } else if !connection.isWritable, pending <= limits.outboxBytes / 2 {
+        } else if !connection.isWritable, pending <= options.limits.outboxBytes / 2 {
             connection.isWritable = true
             broker.setWritable(connection.id, true)
         }
         // Well below the limit, so that a peer that sends without looking is slowed down before a session has to refuse it.
-        let hasManyUnanswered = connection.unanswered > limits.unansweredRequests / 2
-        let hasMuchUnanswered = connection.unansweredBytes > limits.unansweredBytes
+        let hasManyUnanswered = connection.unanswered > options.limits.unansweredRequests / 2
+        let hasMuchUnanswered = connection.unansweredBytes > options.limits.unansweredBytes
         // Nothing is gained by reading more of what is not carried out yet.
         let hasMuchUnread = connection.isHeld && connection.unreadBytes > Shard.heldBytes
         let mayReceive = connection.isWritable && isRunning && !broker.isCongested && !hasMuchUnread && !hasToWait(connection)
@@ -32,8 +31,8 @@ extension Shard {
             if hasManyUnanswered { counters.unansweredRequests += 1 }
             if hasMuchUnanswered { counters.unansweredBytes += 1 }
             stopReceiving(on: connection)
-        } else if !connection.isReceiving, mayReceive, connection.unanswered <= limits.unansweredRequests / 4,
-            connection.unansweredBytes <= limits.unansweredBytes / 2
+        } else if !connection.isReceiving, mayReceive, connection.unanswered <= options.limits.unansweredRequests / 4,
+            connection.unansweredBytes <= options.limits.unansweredBytes / 2
         {
             receive(on: connection)
         }

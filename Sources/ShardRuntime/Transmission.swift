@@ -72,6 +72,12 @@ final class Transmission {
 }
 
 extension Socket {
+    /// Sends what it can of `pieces` without a transmission, which is the way of most of what is small: answers how many bytes.
+    func sendAtOnce(_ pieces: [OutputPiece]) throws(Errno) -> Int {
+        guard pieces.count == 1, pieces[0].file == nil, pieces[0].region.count > 0 else { return 0 }
+        do throws(Errno) { return try send(pieces[0].region) } catch .wouldBlock { return 0 }
+    }
+
     /// Sends what it can of what is next in `transmission`, without waiting; answers how many bytes.
     func sendNext(of transmission: Transmission) throws(Errno) -> Int {
         guard let stored = transmission.stored else { return try send(transmission.gather, isFollowed: transmission.isFollowed) }
