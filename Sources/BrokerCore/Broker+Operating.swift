@@ -162,6 +162,8 @@ extension Broker {
         add("in_flight", inFlight)
         add("ready", waiting)
         add("log_bytes", bytes)
+        add("segments_mapped", UInt64(segmentCache.mappings))
+        add("index_bytes", UInt64(segmentCache.indexBytes))
         // Quantiles cannot be added up: with several shards, their histograms are.
         return map.shards == 1 ? list + StageHistograms.statistics([stages]) : list
     }

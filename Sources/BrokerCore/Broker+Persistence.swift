@@ -225,7 +225,7 @@ extension Broker {
         do throws(LogError) {
             let log = try Log(
                 directory: partition.directory, number: partition.number, options: logOptions(topic), storage: partition.isMemory ? memoryStorage : storage,
-                now: now)
+                now: now, cache: segmentCache)
             partition.log = log
             noteRecovery(partition, log)
             partition.shown = log.visibleEnd
@@ -324,7 +324,8 @@ extension Broker {
     func openOwn(_ partition: Partition, _ options: Log.Options) throws(StartError) -> Log {
         do throws(LogError) {
             return try Log(
-                directory: partition.directory, number: partition.number, options: options, storage: partition.isMemory ? memoryStorage : storage, now: now)
+                directory: partition.directory, number: partition.number, options: options, storage: partition.isMemory ? memoryStorage : storage, now: now,
+                cache: segmentCache)
         } catch { throw StartError(log: partition.directory, error) }
     }
 

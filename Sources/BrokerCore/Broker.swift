@@ -20,6 +20,8 @@ package final class Broker {
 
     let storage: any LogStorage
     let memoryStorage = MemoryStorage()
+    /// What is kept of sealed segments, for all logs.
+    let segmentCache: SegmentCache
     var now: Now
     var tick: UInt64 = 0
     var isShuttingDown = false
@@ -146,6 +148,7 @@ package final class Broker {
         self.now = now
         shard = place.shard
         map = place.map
+        segmentCache = SegmentCache(options.segmentCache.share(of: place.map.shards))
         mail = [BrokerMail](repeating: BrokerMail(), count: place.map.shards)
         sharing = CatalogSharing(members: 0, end: .zero)
         let (cursorsDirectory, survivorsDirectory) = Broker.ownDirectories(of: place.shard, in: options.directory)
@@ -472,6 +475,7 @@ package final class Broker {
             case .retention:
                 lookAtDisk()
                 applyRetention()
+                segmentCache.release(now: now.instant)
                 applyGroupRetention()
                 considerCompaction()
                 later(.retention, milliseconds: options.retentionCheckMilliseconds)

@@ -40,6 +40,8 @@ extension Broker {
         package var stopwatch: (@Sendable () -> UInt64)?
         /// A secret of this process, by which keys are told apart; whoever knew it could make two keys look alike.
         package var compactionSeed = CompactionSeed(0, 0)
+        /// What all brokers together keep of sealed segments.
+        package var segmentCache = SegmentCache.Bounds()
         /// Logs opened at start; beyond it they are opened at their first use.
         package var logsOpenedAtStart = 1_000
 

@@ -296,7 +296,7 @@ extension Log {
             return false
         }
         segments.replaceSubrange(first..<first + swap.old.count, with: [swap.new])
-        mapped.removeAll { segment in swap.old.contains { $0 === segment } }
+        for segment in swap.old { cache.forget(segment) }
         compaction.phase = .renamed(swap)
         start(.flush(files: [], directories: [directory]), .compactNames)
         return false
@@ -322,7 +322,7 @@ extension Log {
         background.dropped += swap.old.dropFirst()
         if isClosed || fault != nil { return false }
         writeIndexes(of: swap.new)
-        noteMapped(swap.new)
+        cache.note(swap.new)
         rewriteNext(now: now)
         return false
     }

@@ -57,7 +57,7 @@ extension Log {
     private func drop(_ count: Int) {
         let gone = Array(segments.prefix(count))
         segments.removeFirst(count)
-        mapped.removeAll { segment in gone.contains { $0 === segment } }
+        for segment in gone { cache.forget(segment) }
         watermarks.start = max(watermarks.start, segments[0].base)
         if storage.isVolatile || Mutant.isActive("removesBeforeCheckpoint") {
             removeFiles(of: gone)
@@ -152,7 +152,7 @@ extension Log {
     func closeFiles() {
         isClosed = true
         staging.release()
-        mapped = []
+        for segment in segments { cache.forget(segment) }
         whenQuiet { [self] in
             for segment in segments + background.dropped {
                 if let file = segment.file { try? storage.close(file) }
@@ -182,9 +182,9 @@ extension Log {
             }
             if let spare = background.spare { files.append(spare.file) }
             background.spare = nil
+            for segment in segments { cache.forget(segment) }
             segments = []
             background.dropped = []
-            mapped = []
             let entries = (try? storage.list(directory)) ?? []
             let paths = entries.filter { !$0.isDirectory }.map { path($0.name) }
             if paths.isEmpty && files.isEmpty {

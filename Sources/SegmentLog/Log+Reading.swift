@@ -4,9 +4,6 @@ internal import Mutants
 // Finding stored batches. The index leads to a batch at most an index interval before the one that is wanted, the batch headers
 // lead on from there; records are not looked at.
 extension Log {
-    /// Sealed segments of which one log keeps mapping and indexes.
-    static let mappedSegments = 8
-
     /// Whole batches of one segment from the one that contains `offset` on, at most `maxBytes` (the first batch whole even when it
     /// is larger), all below `limit`. nil when there is nothing at or behind `offset` below `limit`.
     package func read(from offset: Offset, maxBytes: Int, below limit: Offset, cold: ColdReads = .wait) throws(LogError) -> ReadResult? {
@@ -224,12 +221,13 @@ extension Log {
     /// The segment's bytes and its indexes, mapped and loaded when they are first needed.
     func memory(of segment: Segment) throws(LogError) -> SegmentMemory {
         if let memory = segment.memory, memory.count >= segment.end, segment.indexes != nil {
-            if segment.isSealed, segment !== mapped.last { noteMapped(segment) }
+            segment.cached.isMarked = true
             return memory
         }
         do throws(StorageError) {
             let memory = try map(segment)
             if segment.indexes == nil { try loadIndexes(of: segment) }
+            keep(segment)
             return memory
         } catch {
             throw .storage(error)
@@ -238,6 +236,14 @@ extension Log {
 
     func map(_ segment: Segment) throws(StorageError) -> SegmentMemory {
         if let memory = segment.memory, memory.count >= segment.end { return memory }
+        do throws(StorageError) { return try mapAnew(segment) } catch {
+            // What others have mapped and need not have takes descriptors and room in the memory map.
+            guard error.isShortage, cache.releaseMappings() else { throw error }
+            return try mapAnew(segment)
+        }
+    }
+
+    private func mapAnew(_ segment: Segment) throws(StorageError) -> SegmentMemory {
         let file = try openFile(of: segment)
         // The active segment is mapped as long as it may become; nothing behind its end is touched.
         let length = segment === active ? max(segment.limit, segment.end) : segment.end
@@ -247,21 +253,16 @@ extension Log {
             // The mapping does without the file.
             segment.file = nil
             try storage.close(file)
-            noteMapped(segment)
+            keep(segment, isShort: !storage.admitsLogs(1))
         }
         return memory
     }
 
-    /// The sealed segment was used: it is the last to be let go. What deliveries hold stays mapped until they are sent.
-    func noteMapped(_ segment: Segment) {
-        if storage.isVolatile { return }
-        mapped.removeAll { $0 === segment }
-        if segment.memory == nil, segment.indexes == nil { return }
-        mapped.append(segment)
-        guard mapped.count > Self.mappedSegments else { return }
-        let oldest = mapped.removeFirst()
-        oldest.memory = nil
-        oldest.indexes = nil
+    /// The sealed segment's mapping and indexes are kept for the next who reads it, as long as there is room.
+    private func keep(_ segment: Segment, isShort: Bool = false) {
+        guard segment.isSealed, !storage.isVolatile else { return }
+        segment.cached.isMarked = true
+        cache.note(segment, isShort: isShort)
     }
 
     /// The handle of the segment's file, opened when it is not yet. It is kept until the segment goes (S9).

@@ -163,8 +163,11 @@ extension Log {
             }
         }
         // What readers at the log's end have touched of it they need no more; those behind map it anew.
-        if !storage.isVolatile { segment.memory = nil }
-        noteMapped(segment)
+        if !storage.isVolatile {
+            segment.memory = nil
+            segment.indexes?.shrink()
+            if !isClosed { cache.note(segment) }
+        }
         background.isCheckpointDirty = true
         return false
     }

@@ -58,6 +58,8 @@ package final class Log {
     package internal(set) var recovery = RecoveryReport()
 
     let storage: any LogStorage
+    /// Keeps mappings and indexes of sealed segments; other logs share it.
+    let cache: SegmentCache
     let readiesInBackground: Bool
     /// Oldest first; the last one is active.
     var segments: [Segment] = []
@@ -79,8 +81,6 @@ package final class Log {
     package internal(set) var isClosed = false
     /// `written` at the end of the last tick.
     var shown = Offset.zero
-    /// Sealed segments that are mapped, the one used longest ago first.
-    var mapped: [Segment] = []
     /// The wall clock as far as this log has seen it; it never goes back.
     var lastTime = Timestamp(milliseconds: 0)
     /// The monotonic clock at the last append.
@@ -94,15 +94,19 @@ package final class Log {
     /// Opens the log in `directory` and recovers its tail (S10, S14). Nothing is written yet: the directory is made, and a torn
     /// tail is cut (S15), before the first append.
     ///
-    /// - Parameter readiesInBackground: false where nobody hands completions in, and appends are to be written when they end their tick.
+    /// - Parameters:
+    ///   - cache: what it keeps of sealed segments counts there, with what other logs of this thread keep.
+    ///   - readiesInBackground: false where nobody hands completions in, and appends are to be written when they end their tick.
     package init(
-        directory: String, number: UInt32, options: Options, storage: any LogStorage, now: Now, readiesInBackground: Bool = true
+        directory: String, number: UInt32, options: Options, storage: any LogStorage, now: Now, cache: SegmentCache = SegmentCache(),
+        readiesInBackground: Bool = true
     ) throws(LogError) {
         self.readiesInBackground = readiesInBackground && storage.readiesInBackground
         self.directory = directory
         self.number = number
         self.options = options
         self.storage = storage
+        self.cache = cache
         lastTime = now.time
         do { try recover(now: now) } catch {
             closeFiles()

@@ -41,6 +41,12 @@ package struct OffsetIndex: Equatable, Sendable {
         entries.removeLast(entries.count - index)
     }
 
+    /// What it takes in memory.
+    package var bytes: Int { entries.capacity &* MemoryLayout<Entry>.stride }
+
+    /// Gives back the room for more entries.
+    mutating func shrink() { entries.shrink() }
+
     package func encoded() -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(entries.count * Self.entryByteCount)
@@ -56,12 +62,13 @@ package struct OffsetIndex: Equatable, Sendable {
     package init?(decoding bytes: RawSpan, segmentLength length: Int) {
         guard bytes.byteCount % Self.entryByteCount == 0 else { return nil }
         var reader = ByteReader(bytes)
-        var last: Entry?
-        while let relativeOffset = try? reader.big(UInt32.self), let position = try? reader.big(UInt32.self) {
-            let entry = Entry(relativeOffset: relativeOffset, position: position)
-            if position == 0 { break }
-            guard Int(position) < length else { return nil }
-            if let last, entry.relativeOffset <= last.relativeOffset || entry.position <= last.position { return nil }
+        var last = Entry(relativeOffset: 0, position: 0)
+        entries.reserveCapacity(bytes.byteCount / Self.entryByteCount)
+        while let both = try? reader.big(UInt64.self) {
+            let entry = Entry(relativeOffset: UInt32(truncatingIfNeeded: both >> 32), position: UInt32(truncatingIfNeeded: both))
+            if entry.position == 0 { break }
+            guard Int(entry.position) < length, entry.position > last.position else { return nil }
+            guard entries.isEmpty || entry.relativeOffset > last.relativeOffset else { return nil }
             entries.append(entry)
             last = entry
         }
@@ -77,6 +84,17 @@ func partitionPoint(_ count: Int, _ belongs: (Int) -> Bool) -> Int {
         if belongs(middle) { low = middle &+ 1 } else { high = middle }
     }
     return low
+}
+
+extension Array {
+    /// Gives back the room for more elements, where that is worth a copy.
+    mutating func shrink() {
+        guard capacity > count &+ count / 8 else { return }
+        var copy: [Element] = []
+        copy.reserveCapacity(count)
+        copy.append(contentsOf: self)
+        self = copy
+    }
 }
 
 extension Array where Element == UInt8 {

@@ -34,6 +34,8 @@ final class Segment {
     var residency = Residency()
     /// nil: not loaded yet.
     var indexes: Indexes?
+    /// What the log's cache knows of it.
+    var cached = SegmentCache.Entry()
     /// Where the last read from it ended, which is where who follows the log goes on. What lies below `end` never moves.
     var lastRead: (next: Offset, position: Int)?
     private var bytesSinceIndex = 0
@@ -41,6 +43,15 @@ final class Segment {
     struct Indexes: Equatable {
         var offsets = OffsetIndex()
         var times = TimeIndex()
+
+        /// What they take.
+        var bytes: Int { offsets.bytes &+ times.bytes }
+
+        /// Gives back the room for more entries.
+        mutating func shrink() {
+            offsets.shrink()
+            times.shrink()
+        }
     }
 
     init(base: Offset, limit: Int) {

@@ -32,6 +32,12 @@ package struct TimeIndex: Equatable, Sendable {
         return index == 0 ? 0 : Int64(entries[index - 1].relativeOffset)
     }
 
+    /// What it takes in memory.
+    package var bytes: Int { entries.capacity &* MemoryLayout<Entry>.stride }
+
+    /// Gives back the room for more entries.
+    mutating func shrink() { entries.shrink() }
+
     package func encoded() -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(entries.count * Self.entryByteCount)
@@ -46,6 +52,7 @@ package struct TimeIndex: Equatable, Sendable {
     package init?(decoding bytes: RawSpan) {
         guard bytes.byteCount % Self.entryByteCount == 0 else { return nil }
         var reader = ByteReader(bytes)
+        entries.reserveCapacity(bytes.byteCount / Self.entryByteCount)
         while let timestamp = try? reader.big(Int64.self), let relativeOffset = try? reader.big(UInt32.self) {
             let entry = Entry(timestamp: timestamp, relativeOffset: relativeOffset)
             if timestamp == 0 && relativeOffset == 0 { break }

@@ -81,6 +81,7 @@ package final class BrokerWorkload {
         options.log.durability = .group
         options.cursorWriteMilliseconds = random.pick([1, 50])
         options.moveRetryMilliseconds = 50
+        options.segmentCache = .tight
         if profile.isLong { options.retentionCheckMilliseconds = 60_000 }
         options.segmentsBeforeAside = random.pick([1, 2, 8])
         keepsEach = random.pick([0, 10, 20])

@@ -321,7 +321,8 @@ package final class LogWorkload {
     /// nil: power went, or the log was refused for damage that is there.
     private func attempt(_ damaged: (() -> Void)?) throws(Violation) -> Log? {
         disk.notes = []
-        let made = answer { () throws(LogError) in try Log(directory: directory, number: 3, options: options, storage: disk, now: now) }
+        let cache = SegmentCache(.tight)
+        let made = answer { () throws(LogError) in try Log(directory: directory, number: 3, options: options, storage: disk, now: now, cache: cache) }
         let notes = disk.notes ?? []
         disk.notes = nil
         switch made {

@@ -9,15 +9,18 @@ final class Bench {
     let storage: any LogStorage
     var log: Log
     var options: Log.Options
+    let cache: SegmentCache
     var now = Now(instant: Instant(nanoseconds: 1_000_000_000), time: Timestamp(milliseconds: 1_000_000))
 
     init(
-        _ options: Log.Options = small(), disk: MemoryStorage = MemoryStorage(isVolatile: false), storage: (any LogStorage)? = nil
+        _ options: Log.Options = small(), disk: MemoryStorage = MemoryStorage(isVolatile: false), storage: (any LogStorage)? = nil,
+        cache: SegmentCache = SegmentCache()
     ) throws {
         self.disk = disk
+        self.cache = cache
         self.storage = storage ?? disk
         self.options = options
-        log = try Log(directory: "logs/1-0", number: 7, options: options, storage: self.storage, now: now)
+        log = try Log(directory: "logs/1-0", number: 7, options: options, storage: self.storage, now: now, cache: cache)
     }
 
     func pass(milliseconds: Int64) {
@@ -45,7 +48,7 @@ final class Bench {
         try reopen()
     }
 
-    func reopen() throws { log = try Log(directory: "logs/1-0", number: 7, options: options, storage: storage, now: now) }
+    func reopen() throws { log = try Log(directory: "logs/1-0", number: 7, options: options, storage: storage, now: now, cache: cache) }
 
     @discardableResult
     func append(_ text: String, producer: (id: Int64, epoch: Int16, sequence: Int32)? = nil, timestamp: Int64? = nil) throws -> AppendResult {
@@ -71,6 +74,55 @@ final class Bench {
         }
         return found
     }
+}
+
+/// A disk in memory that counts, and has too little of something on demand.
+final class CountingDisk: LogStorage {
+    let disk: MemoryStorage
+    /// By the end of the name.
+    var opened: [String: Int] = [:]
+    var mapped = 0
+    var prepared = 0
+    var admitted = true
+    /// So many mappings are refused for want of memory.
+    var refusedMappings = 0
+    var failsPreparing = false
+
+    init(_ disk: MemoryStorage) { self.disk = disk }
+
+    func open(_ path: String, _ mode: OpenMode) throws(StorageError) -> FileHandle {
+        opened[String(path.split(separator: ".").last ?? ""), default: 0] += 1
+        return try disk.open(path, mode)
+    }
+    func map(_ file: FileHandle, length: Int) throws(StorageError) -> SegmentMemory {
+        if refusedMappings > 0 {
+            refusedMappings -= 1
+            throw StorageError(operation: "mmap", path: "anonymous", code: 12, reason: "out of memory")
+        }
+        mapped += 1
+        return try disk.map(file, length: length)
+    }
+    func start(_ operation: StorageOperation, ticket: StorageTicket) {
+        guard case .prepare(_, let size) = operation else { return disk.start(operation, ticket: ticket) }
+        prepared += 1
+        disk.start(failsPreparing ? .prepare(path: "nowhere/segment", size: size) : operation, ticket: ticket)
+    }
+    func admitsLogs(_ count: Int) -> Bool { admitted }
+
+    func makeDirectory(_ path: String) throws(StorageError) { try disk.makeDirectory(path) }
+    func list(_ directory: String) throws(StorageError) -> [DirectoryEntry] { try disk.list(directory) }
+    func close(_ file: FileHandle) throws(StorageError) { try disk.close(file) }
+    func size(of file: FileHandle) throws(StorageError) -> Int { try disk.size(of: file) }
+    func read(_ file: FileHandle, at position: Int, count: Int, into buffer: inout ByteBuffer) throws(StorageError) {
+        try disk.read(file, at: position, count: count, into: &buffer)
+    }
+    func write(_ file: FileHandle, _ pieces: [MemoryRegion], at position: Int) throws(StorageError) { try disk.write(file, pieces, at: position) }
+    func truncate(_ file: FileHandle, to length: Int) throws(StorageError) { try disk.truncate(file, to: length) }
+    func rename(_ path: String, to newPath: String) throws(StorageError) { try disk.rename(path, to: newPath) }
+    func remove(_ path: String) throws(StorageError) { try disk.remove(path) }
+    func sync(_ file: FileHandle) throws(StorageError) { try disk.sync(file) }
+    func syncDirectory(_ path: String) throws(StorageError) { try disk.syncDirectory(path) }
+    func dropCache(_ file: FileHandle) { disk.dropCache(file) }
 }
 
 func small(_ durability: Durability = .group) -> Log.Options {
