@@ -34,6 +34,7 @@ struct BackgroundWork {
     var spare: (path: String, size: Int, file: FileHandle)?
     var preparing: (path: String, size: Int)?
     var spareNumber: UInt32 = 0
+    var preparationPause = PreparationPause()
     var sealing: Segment?
     /// The first append waits for this: what is appended meanwhile is staged.
     var readying: StorageTicket?
@@ -55,6 +56,20 @@ struct BackgroundWork {
     var sequence: UInt32 = 0
     /// What is left to do once nothing is under way, after `destroy` or `close`.
     var finish: (() -> Void)?
+}
+
+/// After a next segment could not be prepared: none is tried for a second, then for two, up to a minute.
+struct PreparationPause {
+    static let shortest: UInt64 = 1_000_000_000
+    static let longest: UInt64 = 60_000_000_000
+
+    private(set) var end = Instant(rawValue: 0)
+    private var nanoseconds: UInt64 = 0
+
+    mutating func grow(from now: Instant) {
+        nanoseconds = nanoseconds == 0 ? Self.shortest : min(2 * nanoseconds, Self.longest)
+        end = now.advanced(byNanoseconds: nanoseconds)
+    }
 }
 
 enum TicketKind: UInt8 {
@@ -114,7 +129,7 @@ extension Log {
             return moved
         }
         if written > watermarks.flushed { startFlush(now: now) }
-        prepareSpare()
+        prepareSpare(now: now)
         checkpointIfDue(now: now)
         return moved
     }
@@ -236,7 +251,7 @@ extension Log {
         defer { finishIfQuiet() }
         switch kind {
         case .flush: return flushCompleted(result, now: now)
-        case .prepare: spareCompleted(result)
+        case .prepare: spareCompleted(result, now: now)
         case .seal:
             let failed = sealCompleted(result)
             sealNext()

@@ -91,12 +91,13 @@ extension Log {
     private static let bulkFlushBytes = 256 << 10
 
     /// Starts to prepare the next segment when the active one is half full, where short flushes are waited for.
-    func prepareSpare() {
+    func prepareSpare(now: Now) {
         guard !storage.isVolatile, fault == nil, background.spare == nil, background.preparing == nil, let segment = active else { return }
         // Not before the log is ready: readying removes an earlier life's spares, which have the same names.
         guard toPrepare == nil || Mutant.isActive("preparesBeforeReady") else { return }
         guard options.durability.waitsForFlush, flushing.typicalBytes < Self.bulkFlushBytes else { return }
         guard segment.end >= segment.limit / 2 else { return }
+        guard now.instant >= background.preparationPause.end || Mutant.isActive("preparesAgainAtOnce") else { return }
         let size = min(segment.limit * 4, segmentLimit)
         background.spareNumber &+= 1
         let path = path(LogFiles.spareName(background.spareNumber))
@@ -119,13 +120,18 @@ extension Log {
         segment.filled = segment.end &+ count
     }
 
-    func spareCompleted(_ result: StorageResult) {
+    func spareCompleted(_ result: StorageResult, now: Now) {
         guard let preparing = background.preparing else { return }
         background.preparing = nil
         // A spare that could not be made (a full disk, say) is no fault of the log: it creates its next segment inline.
         switch result {
-        case .prepared(let file): background.spare = (preparing.path, preparing.size, file)
-        case .failed(let error): troubles.append(.workFailed(.preparation, error))
+        case .prepared(let file):
+            background.spare = (preparing.path, preparing.size, file)
+            background.preparationPause = PreparationPause()
+        case .failed(let error):
+            // The next try may fill the disk up to the brim once more, and fail again.
+            background.preparationPause.grow(from: now.instant)
+            troubles.append(.workFailed(.preparation, error))
         case .done, .compacted: break
         }
     }
