@@ -98,6 +98,12 @@ extension Broker {
                 case .free(let lane, let end): try copyOut(job, lane, end, log, &budget)
                 case .compact(let parts): try copyOn(job, parts, log, &budget)
                 }
+            } catch .loading {
+                // What it has copied stays; it goes on where it was.
+                switch job.goal {
+                case .free(let lane, _): lane.partition.resumed.append(.aside(job))
+                case .compact: job.store.resumed.append(.aside(job))
+                }
             } catch {
                 if let log = job.store.log { failed(job.store, log) }
                 abandon(job)
@@ -107,10 +113,11 @@ extension Broker {
 
     private func copyOut(_ job: AsideJob, _ lane: Lane, _ end: Offset, _ store: Log, _ budget: inout Int) throws(LogError) {
         guard lane.settingAside === job, !lane.isDetached, let log = lane.partition.log else { throw .closed }
+        let cold = ColdReads.comeBack(now.instant)
         while let stretch = lane.cursor.uncopied(from: job.next.rawValue, below: end.rawValue) {
             guard budget > 0 else { return asideJobs.append(job) }
             let first = max(Offset(stretch.lowerBound), log.watermarks.start)
-            guard first.rawValue <= stretch.upperBound, let batch = try log.batch(at: first, below: log.visibleEnd) else {
+            guard first.rawValue <= stretch.upperBound, let batch = try log.batch(at: first, below: log.visibleEnd, cold: cold) else {
                 job.next = Offset(stretch.upperBound + 1)
                 continue
             }
@@ -137,9 +144,12 @@ extension Broker {
         while job.index < parts.count {
             guard budget > 0 else { return asideJobs.append(job) }
             let (lane, copy) = parts[job.index]
+            guard !lane.isDetached, lane.cursor.aside.run(containing: copy.first) == copy else {
+                job.index += 1
+                continue
+            }
+            let batch = try read(copy, store, .comeBack(now.instant))
             job.index += 1
-            guard !lane.isDetached, lane.cursor.aside.run(containing: copy.first) == copy else { continue }
-            let batch = try read(copy, store)
             scratch.clear()
             scratch.append(batch.slice.memory.bytes(batch.slice.range))
             budget -= scratch.count + 256
@@ -260,12 +270,15 @@ extension Broker {
     func batch(_ lane: Lane, _ log: Log, at offset: Offset, below end: Offset, cold: ColdReads = .wait) throws(LogError) -> BatchView? {
         guard offset < log.watermarks.start, let copy = lane.cursor.copy(of: offset) else { return try log.batch(at: offset, below: end, cold: cold) }
         guard let store = store(of: lane.partition).log else { throw .closed }
-        return try read(copy, store)
+        return try read(copy, store, cold)
     }
 
-    func read(_ copy: Cursor.Aside, _ store: Log) throws(LogError) -> BatchView {
+    /// Whose log shows the batch that holds `offset`.
+    func place(of offset: Offset, _ lane: Lane, _ log: Log) -> Partition { offset < log.watermarks.start ? store(of: lane.partition) : lane.partition }
+
+    func read(_ copy: Cursor.Aside, _ store: Log, _ cold: ColdReads = .wait) throws(LogError) -> BatchView {
         let place = Offset(copy.place)
-        guard let outer = try store.batch(at: place, below: store.visibleEnd), outer.baseOffset <= place else { throw Broker.damaged(store, copy) }
+        guard let outer = try store.batch(at: place, below: store.visibleEnd, cold: cold), outer.baseOffset <= place else { throw Broker.damaged(store, copy) }
         let bytes = outer.slice.memory.bytes(outer.slice.range)
         do throws(ByteError) {
             var reader = try RecordReader(bytes, records: Broker.relative(outer))

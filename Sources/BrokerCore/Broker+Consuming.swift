@@ -65,7 +65,7 @@ extension Broker {
             throw BrokerError(.limitReached, "there are \(subscriptions.count) subscriptions")
         }
         var starts: [Offset] = []
-        for partition in topic.partitions { starts.append(try resolve(subscribe.start, try openLog(partition))) }
+        for partition in topic.partitions { starts.append(try resolve(subscribe.start, in: partition)) }
         return install(
             topic, id: takeSubscriptionID(), name: subscribe.name, mode: subscribe.mode, options: subscribe.options, starts: starts,
             isPersistent: isPersistent)
@@ -322,7 +322,7 @@ extension Broker {
     func seek(_ topicName: String, _ name: String, _ position: StartPosition, _ id: RequestID, _ session: Session) throws(BrokerError) {
         let subscription = try subscription(topicName, name)
         var places: [Offset] = []
-        for lane in subscription.lanes { places.append(try resolve(position, try openLog(lane.partition))) }
+        for lane in subscription.lanes { places.append(try resolve(position, in: lane.partition)) }
         for (lane, place) in zip(subscription.lanes, places) {
             lane.cursor.seek(to: place)
             lane.settingAside = nil

@@ -107,7 +107,9 @@ extension Broker {
                     move.first = last + 1
                     continue
                 }
-                guard let batch = try batch(lane, log, at: move.first, below: log.visibleEnd), batch.baseOffset <= move.last else {
+                guard let batch = try batch(lane, log, at: move.first, below: log.visibleEnd, cold: .comeBack(now.instant)),
+                    batch.baseOffset <= move.last
+                else {
                     // Nothing is there (any more).
                     finish(move, move.first, move.last)
                     return
@@ -127,6 +129,8 @@ extension Broker {
                 } else {
                     try moveRecords(move, batch, last, to: destination, &budget)
                 }
+            } catch .loading {
+                return place(of: move.first, lane, log).resumed.append(.move(move))
             } catch {
                 if case .damaged = error { counters.unreadable &+= 1 }
                 return retry(move)

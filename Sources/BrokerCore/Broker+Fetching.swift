@@ -126,6 +126,9 @@ extension Broker {
     /// What was on the disk is in memory: who wants it comes back.
     func loaded(_ partition: Partition) {
         for lane in partition.lanes { makeReady(lane) }
+        // Copies are delivered, too.
+        if partition === survivors { for lane in asideState.lanes { makeReady(lane) } }
+        resume(partition)
         for parked in partition.parked where parked.isLoading && !parked.isAnswered {
             var isLoading = false
             let found = read(parked.fetch, &isLoading)
@@ -143,6 +146,27 @@ extension Broker {
             drop(parked)
             deliver(found, parked.session, parked.request)
         }
+    }
+
+    /// What was on the disk is in memory, or the partition is gone: what waited for it goes on.
+    func resume(_ partition: Partition) {
+        var resumed: [Partition.Resumed] = []
+        swap(&resumed, &partition.resumed)
+        for one in resumed {
+            switch one {
+            // None of these has anything in its input.
+            case .request(let request, let id, let session): if let session = self.session(session) { carryOut(request, id, session, RawSpan()) }
+            case .move(let move): moves.append(move)
+            case .aside(let job): asideJobs.append(job)
+            }
+        }
+    }
+
+    /// What a request fails with. Where what it asks for is read from the disk first, it does not fail, but is carried out again after that:
+    /// it must have changed nothing yet.
+    func failure(_ error: LogError, in partition: Partition) -> BrokerError {
+        if case .loading = error { awaited = partition }
+        return BrokerError(error)
     }
 
     /// The log shows more than before.
@@ -170,20 +194,24 @@ extension Broker {
     func findOffset(_ name: String, _ index: Int32, _ position: StartPosition, _ id: RequestID, _ session: Session) throws(BrokerError) {
         let topic = try ownTopic(named: name)
         guard index >= 0, index < Int32(topic.partitions.count) else { throw BrokerError(.unknownPartition, "'\(name)' has no partition \(index)") }
-        let log = try openLog(topic.partitions[Int(index)])
+        let partition = topic.partitions[Int(index)]
+        let log = try openLog(partition)
         var timestamp = Timestamp(milliseconds: -1)
         var offset = log.visibleEnd
         var epoch = log.incarnation
+        let cold = ColdReads.comeBack(now.instant)
         do throws(LogError) {
             switch position {
             case .earliest: offset = log.watermarks.start
             case .latest: break
             case .offset(let asked): offset = asked
-            case .time(let time): if let found = try log.offset(at: time), found.0 < log.visibleEnd { (offset, timestamp) = found }
-            case .maxTimestamp: if let found = try log.latestRecord(below: log.visibleEnd) { (offset, timestamp) = found }
+            case .time(let time): if let found = try log.offset(at: time, cold: cold), found.0 < log.visibleEnd { (offset, timestamp) = found }
+            case .maxTimestamp: if let found = try log.latestRecord(below: log.visibleEnd, cold: cold) { (offset, timestamp) = found }
             }
-            if offset >= log.watermarks.start, offset < log.visibleEnd, let found = try log.epoch(at: offset, below: log.visibleEnd) { epoch = found }
-        } catch { throw BrokerError(error) }
+            if offset >= log.watermarks.start, offset < log.visibleEnd, let found = try log.epoch(at: offset, below: log.visibleEnd, cold: cold) {
+                epoch = found
+            }
+        } catch { throw failure(error, in: partition) }
         respond(session.id, id, .offset(offset, timestamp, epoch: epoch))
     }
 
@@ -196,7 +224,9 @@ extension Broker {
     }
 
     /// The offset that a start position means in one log.
-    func resolve(_ position: StartPosition, _ log: Log) throws(BrokerError) -> Offset {
+    func resolve(_ position: StartPosition, in partition: Partition) throws(BrokerError) -> Offset {
+        let log = try openLog(partition)
+        let cold = ColdReads.comeBack(now.instant)
         switch position {
         case .earliest: return log.watermarks.start
         case .latest: return log.watermarks.end
@@ -204,9 +234,11 @@ extension Broker {
             guard offset <= log.watermarks.end else { throw BrokerError(.offsetOutOfRange, "the log has \(log.watermarks.start) up to \(log.watermarks.end)") }
             return max(offset, log.watermarks.start)
         case .time(let time):
-            do throws(LogError) { return try log.offset(at: time)?.0 ?? log.watermarks.end } catch { throw BrokerError(error) }
+            do throws(LogError) { return try log.offset(at: time, cold: cold)?.0 ?? log.watermarks.end } catch { throw failure(error, in: partition) }
         case .maxTimestamp:
-            do throws(LogError) { return try log.latestRecord(below: log.visibleEnd)?.0 ?? log.watermarks.end } catch { throw BrokerError(error) }
+            do throws(LogError) { return try log.latestRecord(below: log.visibleEnd, cold: cold)?.0 ?? log.watermarks.end } catch {
+                throw failure(error, in: partition)
+            }
         }
     }
 }

@@ -138,6 +138,7 @@ extension Broker {
             partition.isDeleted = true
             while let waiter = partition.waits.popAny() { complete(waiter, reason) }
             for parked in partition.parked { answer(parked) }
+            resume(partition)
         }
         if isRestoring {
             // Whatever is left of its files goes with the orphans.

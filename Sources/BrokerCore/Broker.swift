@@ -29,6 +29,8 @@ package final class Broker {
     /// Replaying the catalog: what happens is not to be noted again.
     var isRestoring = false
     var parkedFetches = 0
+    /// Set while a request fails that waits for the disk: for whose.
+    var awaited: Partition?
     /// Timers of fetches, answered ones included.
     var fetchTimers = 0
 
@@ -218,6 +220,10 @@ package final class Broker {
         self.now = now
         guard let session = self.session(session) else { return }
         if !session.id.isBroker { counters.requests &+= 1 }
+        carryOut(request, id, session, input)
+    }
+
+    func carryOut(_ request: Request, _ id: RequestID, _ session: Session, _ input: RawSpan) {
         do throws(BrokerError) {
             if isShuttingDown { throw BrokerError(.shuttingDown, "the broker is shutting down") }
             switch request {
@@ -254,6 +260,10 @@ package final class Broker {
             case .group(let request): try perform(request, id, session)
             }
         } catch {
+            if let partition = awaited {
+                awaited = nil
+                return partition.resumed.append(.request(request, id, session.id))
+            }
             fail(request, id, session, error)
         }
     }

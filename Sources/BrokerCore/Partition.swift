@@ -14,6 +14,8 @@ final class Partition {
     var failure: BrokerError?
     var waits = ProducerWaits()
     var parked: [ParkedFetch] = []
+    /// What waits until something of its log was read from the disk.
+    var resumed: [Resumed] = []
     var lanes: [Lane] = []
     /// Appended to or completed since the last tick.
     var isTouched = false
@@ -27,6 +29,12 @@ final class Partition {
     var isDeleted = false
     /// Cursors moved since retention last looked.
     var isFloorMoved = false
+
+    enum Resumed {
+        case request(Request, RequestID, SessionID)
+        case move(Move)
+        case aside(AsideJob)
+    }
 
     init(id: PartitionID, number: UInt32, directory: String, isMemory: Bool) {
         self.id = id

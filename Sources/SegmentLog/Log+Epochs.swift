@@ -4,7 +4,9 @@ internal import Bytes
 // is kept beside them: a search looks at the first batch of some segments, then at some batches of one.
 extension Log {
     /// The epoch of the batch with `offset`, or of the next one; nil when there is none below `limit`.
-    package func epoch(at offset: Offset, below limit: Offset) throws(LogError) -> Int32? { try batch(at: offset, below: limit)?.header.leaderEpoch }
+    package func epoch(at offset: Offset, below limit: Offset, cold: ColdReads = .wait) throws(LogError) -> Int32? {
+        try batch(at: offset, below: limit, cold: cold)?.header.leaderEpoch
+    }
 
     /// The newest epoch that is not above `epoch`, and where it ends: a reader that saw a record of `epoch` behind there saw what the
     /// log has lost. nil when this log has not come to that epoch yet.
@@ -50,17 +52,19 @@ extension Log {
     }
 
     /// The first record with the latest timestamp of all below `limit`; nil when there is none. Within a compressed batch as `offset(at:)`.
-    package func latestRecord(below limit: Offset) throws(LogError) -> (Offset, Timestamp)? {
+    package func latestRecord(below limit: Offset, cold: ColdReads = .wait) throws(LogError) -> (Offset, Timestamp)? {
         var latest = Timestamp(milliseconds: -1)
-        for segment in segments where segment.maxTimestamp > latest && segment.next > watermarks.start && segment.base < limit {
-            latest = max(latest, try latestTimestamp(of: segment, below: limit))
+        // The newest first: most often none before it has anything later, and is not looked at.
+        for segment in segments.reversed() where segment.maxTimestamp > latest && segment.next > watermarks.start && segment.base < limit {
+            latest = max(latest, try latestTimestamp(of: segment, below: limit, cold))
         }
-        guard latest.rawValue >= 0, let found = try offset(at: latest), found.0 < limit else { return nil }
+        guard latest.rawValue >= 0, let found = try offset(at: latest, cold: cold), found.0 < limit else { return nil }
         return found
     }
 
     /// The latest timestamp of the segment's batches between the log's start and `limit`.
-    private func latestTimestamp(of segment: Segment, below limit: Offset) throws(LogError) -> Timestamp {
+    private func latestTimestamp(of segment: Segment, below limit: Offset, _ cold: ColdReads) throws(LogError) -> Timestamp {
+        try residentEnds(of: segment, cold)
         let memory = try memory(of: segment)
         if segment.base >= watermarks.start, segment.next <= min(limit, written) { return segment.maxTimestamp }
         var latest = Timestamp(milliseconds: -1)
@@ -73,6 +77,8 @@ extension Log {
                 at = segment.indexes?.offsets.position(atOrBefore: Int64(times[index - 1].relativeOffset)) ?? 0
             }
         }
+        let last = segment.indexes?.offsets.position(atOrBefore: limit - segment.base) ?? segment.end
+        try resident(segment, memory, from: at, count: max(0, last &- at) &+ slack, cold)
         while let header = batchHeader(in: memory, at: at, end: segment.end), header.lastOffset < limit {
             if header.lastOffset >= watermarks.start { latest = max(latest, header.maxTimestamp) }
             at &+= header.totalByteCount

@@ -69,7 +69,6 @@ extension Log {
         let memory: SegmentMemory
         do throws(StorageError) { memory = try map(segment) } catch { throw .storage(error) }
         segment.residency.isLoadingEnds = true
-        let slack = options.indexIntervalBytes + options.maxMessageBytes
         let parts = [0..<min(segment.end, RecordBatchHeader.byteCount), max(0, segment.end - slack)..<segment.end]
         let ticket = start(
             .load(memory, parts: parts, files: [path(segment.base, .index), path(segment.base, .timeIndex)], all: 0..<segment.end), .load)

@@ -66,13 +66,17 @@ extension Log {
 
     /// The first offset whose timestamp is at or after `time`, with that timestamp; nil when there is none. Within a compressed
     /// batch the batch's first offset is given, with its latest timestamp.
-    package func offset(at time: Timestamp) throws(LogError) -> (Offset, Timestamp)? {
+    package func offset(at time: Timestamp, cold: ColdReads = .wait) throws(LogError) -> (Offset, Timestamp)? {
         // Of a log that becomes ready the first segment is not there yet: what it is to hold is staged.
         for segment in segments where segment.maxTimestamp >= time && segment.next > watermarks.start && segment.end > 0 {
             if Mutant.isActive("searchesNewestSegmentOnly"), segment !== active { continue }
+            try residentEnds(of: segment, cold)
             let memory = try memory(of: segment)
             let relative = segment.indexes?.times.relativeOffset(before: time) ?? 0
             let from = segment.indexes?.offsets.position(atOrBefore: relative) ?? 0
+            // The walk ends at the batch that the next entry speaks of, or before.
+            let last = segment.indexes?.times.relativeOffset(notBefore: time).map { segment.indexes?.offsets.position(atOrBefore: $0) ?? 0 }
+            try resident(segment, memory, from: from, count: max(0, (last ?? segment.end) &- from) &+ slack, cold)
             var walk = walk(to: time, in: segment, memory, from: from, past: segment.base + relative)
             // An index file has no checksum: where it leads astray the batches themselves are walked.
             if case .astray = walk { walk = self.walk(to: time, in: segment, memory, from: 0, past: nil) }
@@ -133,6 +137,9 @@ extension Log {
 
     // MARK: Private parts
 
+    /// A batch that an index entry leads to ends within so many bytes behind it.
+    var slack: Int { options.indexIntervalBytes &+ options.maxMessageBytes }
+
     private struct Found {
         var segment: Segment
         var memory: SegmentMemory
@@ -164,7 +171,6 @@ extension Log {
         try residentEnds(of: segment, cold)
         let memory = try memory(of: segment)
         let from = start(of: offset, in: segment)
-        let slack = options.indexIntervalBytes &+ options.maxMessageBytes
         try resident(segment, memory, from: from, count: max(bytes, 0) &+ slack, cold)
         if isInside(limit, of: segment) {
             // Where reading ends is found by walking, too.
@@ -221,7 +227,7 @@ extension Log {
     /// The segment's bytes and its indexes, mapped and loaded when they are first needed.
     func memory(of segment: Segment) throws(LogError) -> SegmentMemory {
         if let memory = segment.memory, memory.count >= segment.end, segment.indexes != nil {
-            segment.cached.isMarked = true
+            cache.noteRead(segment)
             return memory
         }
         do throws(StorageError) {
@@ -261,7 +267,7 @@ extension Log {
     /// The sealed segment's mapping and indexes are kept for the next who reads it, as long as there is room.
     private func keep(_ segment: Segment, isShort: Bool = false) {
         guard segment.isSealed, !storage.isVolatile else { return }
-        segment.cached.isMarked = true
+        cache.noteRead(segment)
         cache.note(segment, isShort: isShort)
     }
 

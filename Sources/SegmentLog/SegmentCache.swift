@@ -2,9 +2,9 @@ internal import Mutants
 
 /// What is kept of sealed segments so that reading them again is cheap: mappings and indexes, of all logs of one broker.
 ///
-/// Both are bounded. What was read longest ago goes first, as a clock's hand finds it: reading only leaves a mark, the hand takes marks
-/// away and lets go where there is none. Nothing stays that had no reader for a minute or two (`release`), so a broker at rest keeps none.
-/// What deliveries hold of a mapping stays mapped until they are sent.
+/// Both are bounded. What goes is what was read longest ago, of sixteen that are looked at: reading only takes a number. Nothing stays that
+/// had no reader for a minute or two (`release`), so a broker at rest keeps none. What deliveries hold of a mapping stays mapped until they
+/// are sent.
 ///
 /// Belongs to the thread of its logs. Invariant: a segment is in it only while it is sealed, in its log, and mapped or indexed; who takes
 /// one out of its log says so (`forget`), who lets go of its mapping or its indexes otherwise notes it anew.
@@ -44,8 +44,8 @@ package final class SegmentCache {
         var slot: Int?
         var mappedBytes: Int?
         var indexBytes = 0
-        /// It was read since the hand, or `release`, came by.
-        var isMarked = false
+        /// When it was last read: the number of that read.
+        var lastRead: UInt64 = 0
     }
 
     private enum Part { case mapping, indexes }
@@ -55,10 +55,17 @@ package final class SegmentCache {
     package private(set) var mappedBytes = 0
     package private(set) var indexBytes = 0
     private(set) var segments: [Segment] = []
+    /// Where the next look for one to let go begins.
     private var hand = 0
-    private var lastRelease = Instant(rawValue: 0)
+    private var reads: UInt64 = 0
+    private var lastRelease = (at: Instant(rawValue: 0), reads: UInt64(0))
 
     package init(_ bounds: Bounds = Bounds()) { self.bounds = bounds }
+
+    func noteRead(_ segment: Segment) {
+        reads &+= 1
+        segment.cached.lastRead = reads
+    }
 
     /// Counts what the segment has now, and lets go of others where that is too much.
     ///
@@ -80,15 +87,12 @@ package final class SegmentCache {
 
     /// Lets go of what nobody has read for a minute, or two: nothing, unless a minute has passed since the last time.
     package func release(now: Instant) {
-        guard now.nanoseconds(since: lastRelease) >= 60_000_000_000 else { return }
-        lastRelease = now
-        for segment in segments {
-            if !segment.cached.isMarked {
-                letGo(.mapping, of: segment)
-                letGo(.indexes, of: segment)
-            }
-            segment.cached.isMarked = false
+        guard now.nanoseconds(since: lastRelease.at) >= 60_000_000_000 else { return }
+        for segment in segments where segment.cached.lastRead <= lastRelease.reads {
+            letGo(.mapping, of: segment)
+            letGo(.indexes, of: segment)
         }
+        lastRelease = (now, reads)
     }
 
     /// Lets go of all mappings. False: there were none.
@@ -100,22 +104,24 @@ package final class SegmentCache {
 
     // MARK: Private parts
 
+    private static let sample = 16
+
     /// Answers false where there is nothing to let go of but what `kept` has.
     private func letOneGo(_ part: Part, but kept: Segment) -> Bool {
-        // Once round takes the marks away.
-        for _ in 0..<2 * segments.count {
+        var oldest: Segment?
+        var looked = 0
+        for _ in segments.indices where looked < Self.sample {
             if hand >= segments.count { hand = 0 }
             let segment = segments[hand]
             hand += 1
             guard segment !== kept, part == .mapping ? segment.cached.mappedBytes != nil : segment.cached.indexBytes > 0 else { continue }
-            if segment.cached.isMarked {
-                segment.cached.isMarked = false
-            } else {
-                letGo(part, of: segment)
-                return true
-            }
+            looked += 1
+            if let found = oldest, found.cached.lastRead <= segment.cached.lastRead { continue }
+            oldest = segment
         }
-        return false
+        guard let oldest else { return false }
+        letGo(part, of: oldest)
+        return true
     }
 
     private func letGo(_ part: Part, of segment: Segment) {

@@ -32,6 +32,12 @@ package struct TimeIndex: Equatable, Sendable {
         return index == 0 ? 0 : Int64(entries[index - 1].relativeOffset)
     }
 
+    /// A relative offset that is no earlier than the first record at or after `time`; nil when the index knows of none.
+    package func relativeOffset(notBefore time: Timestamp) -> Int64? {
+        let index = partitionPoint(entries.count) { entries[$0].timestamp < time.rawValue }
+        return index < entries.count ? Int64(entries[index].relativeOffset) : nil
+    }
+
     /// What it takes in memory.
     package var bytes: Int { entries.capacity &* MemoryLayout<Entry>.stride }
 
