@@ -67,7 +67,12 @@ extension TopicOptions {
         deleteRetentionMilliseconds = try reader.optional()
         minCompactionLagMilliseconds = try reader.optional()
         maxCompactionLagMilliseconds = try reader.optional()
-        minCleanableDirtyRatio = try reader.optional().map { Double(bitPattern: UInt64(bitPattern: $0)) }
+        if let value = try reader.optional() {
+            let ratio = Double(bitPattern: UInt64(bitPattern: value))
+            // No topic has such a one, and it would be equal to nothing, not even to itself.
+            guard !ratio.isNaN else { throw .outOfRange }
+            minCleanableDirtyRatio = ratio
+        }
         timestampBeforeMaxMilliseconds = try reader.optional()
         timestampAfterMaxMilliseconds = try reader.optional()
         flushIntervalMilliseconds = try reader.optional()
