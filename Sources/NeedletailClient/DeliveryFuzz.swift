@@ -1,11 +1,15 @@
 internal import Bytes
 
 /// What a client reads, whoever the server is: `bytes`, behind one that chooses, as a run of records, as batches, or as batches whose
-/// checksum is made to fit. Then as the parts of a message of our own, which must be read as it was written.
+/// checksum is made to fit; as the parts of a message of our own, which must be read as it was written; or as a server's address.
 package func fuzzDeliveries(_ bytes: RawSpan) {
     var reader = ByteReader(bytes)
     guard let choice = try? reader.byte() else { return }
     var content = [UInt8](bytes.extracting(droppingFirst: 1))
+    guard choice & 0x80 == 0 else {
+        _ = try? ServerAddress(String(decoding: content, as: UTF8.self))
+        return
+    }
     let last = choice & 4 == 0 ? Int64.max : Int64(choice)
     switch choice % 4 {
     case 0:
@@ -22,7 +26,6 @@ package func fuzzDeliveries(_ bytes: RawSpan) {
         _ = try? RecordDecoding.messages(inBatches: content.rawSpan, partition: 0, first: .min, last: last, attempt: 1)
     default: roundTrip(content)
     }
-    _ = try? ServerAddress(String(decoding: content, as: UTF8.self))
 }
 
 private func roundTrip(_ content: [UInt8]) {

@@ -21,6 +21,24 @@ func fuzzConfiguration(_ bytes: RawSpan) {
     } catch { precondition(!error.description.isEmpty) }
 }
 
+/// The text alone, made into nodes, and each of its values read as all that a value can be.
+func fuzzConfigurationText(_ bytes: RawSpan) {
+    let tree = YAMLTree([UInt8](bytes), path: "fuzz.yaml")
+    precondition(tree.faults.allSatisfy { !$0.problem.isEmpty })
+    readValues(tree.root)
+}
+
+private func readValues(_ node: YAMLNode) {
+    switch node.content {
+    case .null: break
+    case .scalar(let text):
+        if let size = ByteCount(text) { precondition(ByteCount(size.description) == size, "a size changes by being printed and read") }
+        if let time = Duration(text: text) { precondition(Duration(text: time.text) == time, "a time changes by being printed and read") }
+    case .list(let nodes): for node in nodes { readValues(node) }
+    case .mapping(let entries): for entry in entries { readValues(entry.value) }
+    }
+}
+
 /// Words of a command line, a line each; those with `=` before the first other word are the environment. What is understood is asked
 /// for every value, as commands do.
 func fuzzCommandLine(_ bytes: RawSpan) {
@@ -42,14 +60,24 @@ func fuzzCommandLine(_ bytes: RawSpan) {
 }
 
 /// A segment file, printed in each of the ways that `needletail log dump` has.
-func fuzzLogDump(_ bytes: RawSpan) {
+func fuzzLogDump(_ bytes: RawSpan) { dump(bytes, in: dumpForms) }
+
+/// The same in one of them, chosen by the last byte.
+func fuzzLogDumpForm(_ bytes: RawSpan) {
+    let choice = bytes.byteCount == 0 ? 0 : [UInt8](bytes.extracting(last: 1))[0]
+    dump(bytes, in: [dumpForms[Int(choice >> 1) % dumpForms.count]])
+}
+
+private let dumpForms: [[String: [String]]] = [[:], ["records": [""]], ["json": [""]], ["records": [""], "json": [""]]]
+
+private func dump(_ bytes: RawSpan, in forms: [[String: [String]]]) {
     let storage = MemoryStorage(isVolatile: false)
     var content = [UInt8](bytes)
     if let choice = content.popLast(), choice & 1 == 1, let batch = batchWithItsChecksum(content) { content = batch }
     do {
         try storage.makeDirectory("logs")
         try storage.create("logs/00000000000000000000.log", content, syncs: false)
-        for values in [[:], ["records": [""]], ["json": [""]], ["records": [""], "json": [""]]] {
+        for values in forms {
             let invocation = Invocation(.logDump, values: values, words: ["logs/00000000000000000000.log"])
             _ = try SegmentDump(invocation, "logs/00000000000000000000.log").run(storage)
         }

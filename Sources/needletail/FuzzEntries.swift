@@ -15,7 +15,7 @@ package struct FuzzEntry: Sendable {
     package let bounds: Bounds
     package let run: @Sendable (RawSpan) -> Void
     /// What the neighbours of an input are given to: the entry itself where it is quick, what it decodes with where it works with a whole
-    /// log or broker; nil where there is no such thing.
+    /// log, broker or configuration; nil where there is no such thing.
     package let decoder: Decoder?
 
     package struct Decoder: Sendable {
@@ -45,11 +45,11 @@ package struct FuzzEntry: Sendable {
         static let machine = Bounds(bytesPerByte: 256, bytes: 64 << 20, milliseconds: 1_000)
     }
 
-    private init(_ name: String, _ bounds: Bounds, _ run: @escaping @Sendable (RawSpan) -> Void) {
+    private init(_ name: String, _ bounds: Bounds, decoder: (@Sendable (RawSpan) -> Void)? = nil, _ run: @escaping @Sendable (RawSpan) -> Void) {
         self.name = name
         self.bounds = bounds
         self.run = run
-        decoder = Decoder(bounds: bounds, run: run)
+        self.decoder = Decoder(bounds: bounds, run: decoder ?? run)
     }
 
     /// One that works with a log or a broker.
@@ -87,9 +87,9 @@ package struct FuzzEntry: Sendable {
         FuzzEntry("aside", decoder: nil) { fuzzAside($0) },
         FuzzEntry("groups", decoder: { fuzzGroupDecoder($0) }) { fuzzGroups($0) },
         // The operator
-        FuzzEntry("configuration", .text) { fuzzConfiguration($0) },
+        FuzzEntry("configuration", .text, decoder: { fuzzConfigurationText($0) }) { fuzzConfiguration($0) },
         FuzzEntry("command-line", .text) { fuzzCommandLine($0) },
-        FuzzEntry("log-dump", .client) { fuzzLogDump($0) },
+        FuzzEntry("log-dump", .client, decoder: { fuzzLogDumpForm($0) }) { fuzzLogDump($0) },
         FuzzEntry("lines", .text) { fuzzLines($0) },
     ]
 }

@@ -49,6 +49,9 @@ private final class Harness {
     private var saved = 0
     private var nearby: UInt64 = 0
     private var reported = nanosecondsNow()
+    private let rooms = Neighbours.Rooms()
+    /// How long inputs took since it was set to zero.
+    private var spent: UInt64 = 0
     /// What inputs have left behind, all together.
     private var left: Int64 = 0
 
@@ -83,26 +86,27 @@ private final class Harness {
 
     func report() {
         print("neighbours: \(calls) calls of the decoder, \(saved) of them reached something new, beside \(runs) inputs")
-        unsafe fflush(nil)
+        fflush(nil)
     }
 
     private func tryNeighbours(of input: RawSpan, _ decoder: FuzzEntry.Decoder) {
-        let neighbours = Neighbours(of: input)
+        let neighbours = Neighbours(of: input, in: rooms)
         let start = nanosecondsNow()
         watch_forget_reached()
         watch_near(1)
         let before = calls
-        neighbours.each(while: { neighbourFile != nil || nanosecondsNow() - start < Self.neighbourhoodNanoseconds }) { bytes in
+        spent = 0
+        neighbours.each(while: { neighbourFile != nil || spent < Self.neighbourhoodNanoseconds }) { bytes in
             if let neighbourFile { write(bytes, to: neighbourFile) }
             calls += 1
-            check(decoder.bounds, bytes.rawSpan, decoder.run)
+            check(decoder.bounds, bytes, decoder.run)
         }
         if let corpus, watch_seek_new(0) != 0 {
             var rest = calls - before
             neighbours.each(while: { rest > 0 && watch_seeks() != 0 }) { bytes in
                 rest -= 1
                 watch_forget_sought()
-                check(decoder.bounds, bytes.rawSpan, decoder.run)
+                check(decoder.bounds, bytes, decoder.run)
                 guard watch_found_sought() != 0 else { return }
                 saved += 1
                 write(bytes, to: "\(corpus)/near-\(getpid())-\(saved)")
@@ -124,7 +128,7 @@ private final class Harness {
         // What is beyond a bound is tried again: the first time may have made what is kept, and its time is that on the wall. Twice is a finding.
         guard excess(bounds, input, run, byProcessor: false) != nil, let found = excess(bounds, input, run, byProcessor: true) else { return }
         print("\(entry.name), an input of \(input.byteCount) bytes: \(found)")
-        unsafe fflush(nil)
+        fflush(nil)
         abort()
     }
 
@@ -134,6 +138,7 @@ private final class Harness {
         run(input)
         let taken = watch_end()
         left += taken.left
+        spent += taken.nanoseconds
         let bytes = bounds.bytesPerByte * input.byteCount + bounds.bytes
         if taken.peak > bytes { return "took \(taken.peak) bytes of memory, allowed are \(bytes)" }
         if taken.nanoseconds > UInt64(bounds.milliseconds) * 1_000_000 {
@@ -151,7 +156,7 @@ private final class Harness {
         return true
     }
 
-    private func write(_ bytes: [UInt8], to path: String) {
+    private func write(_ bytes: RawSpan, to path: String) {
         guard !path.isEmpty, let file = unsafe fopen(path, "w") else { return }
         _ = unsafe bytes.withUnsafeBytes { unsafe fwrite($0.baseAddress, 1, $0.count, file) }
         unsafe fclose(file)

@@ -1,4 +1,5 @@
-// What one input takes of memory and processor time, told by the sanitizer's allocator; and what code was reached.
+// What one input takes of memory and processor time, told by the allocator (the sanitizer's, or glibc's); memory that ends where nothing may be
+// read; and what code was reached.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +17,9 @@ struct watch_taken {
     uint64_t nanoseconds;
 };
 struct watch_taken watch_end(void);
+
+// The end of `size` bytes of memory, behind which every access traps. Never given back.
+void *watch_room_end(size_t size);
 
 // Forgets which code was reached so far, as libFuzzer does before each of its inputs.
 void watch_forget_reached(void);
