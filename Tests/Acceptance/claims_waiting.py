@@ -21,10 +21,10 @@ def spent(broker):
     return ran / 1e9, waited / 1e9
 
 
-def shares(broker):
+def shares(broker, seconds=SECONDS):
     """How much of a core the broker uses while nothing is asked of it, and how much it would use if the machine were not busy with others."""
     before, began = spent(broker), time.monotonic()
-    time.sleep(SECONDS)
+    time.sleep(seconds)
     ran, waited = (after - earlier for after, earlier in zip(spent(broker), before))
     passed = time.monotonic() - began
     return ran / passed, (ran + waited) / passed
@@ -40,8 +40,8 @@ def rests(broker):
 
 def spins(broker):
     """The share of a core of a broker that spins: the first that is large, since the machine may have stood still meanwhile."""
-    for _ in range(5):
-        if (busy := shares(broker)[1]) > BUSY:
+    for _ in range(20):
+        if (busy := shares(broker, SECONDS / 4)[1]) > BUSY:
             break
     return busy
 
