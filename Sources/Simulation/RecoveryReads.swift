@@ -39,7 +39,8 @@ struct RecoveryReads {
             guard let content = disk.content(path) else { continue }
             let next = index + 1 < bases.count ? bases[index + 1] : .max
             let kept = next <= vouched ? content.count : start < vouched ? ReferenceBatch.position(of: vouched, in: content, from: start) ?? 0 : 0
-            let torn = next <= end ? content.count : start <= end ? ReferenceBatch.position(of: end, in: content, from: start) ?? content.count : 0
+            // A segment that others follow may have a tail, too: it is cut only when nobody writes it any more.
+            let torn = start <= end ? ReferenceBatch.position(of: min(end, next), in: content, from: start) ?? content.count : 0
             var times = [UInt8](repeating: 0, count: content.count)
             for read in reads { for position in read.range where position < times.count { times[position] &+= 1 } }
             for (position, count) in times.enumerated() where count > 0 {
