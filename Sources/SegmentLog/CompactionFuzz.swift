@@ -56,11 +56,21 @@ private func newest(_ log: Log) -> [[UInt8]: Offset] {
         guard let header = try? RecordBatchHeader(decoding: bytes.rawSpan) else { break }
         let inspected = InspectedBatch(position: 0, header: header, isIntact: true, bytes: bytes)
         guard !header.isControl, let (records, isComplete) = inspected.records() else { continue }
-        for record in records {
-            guard let key = record.key else { continue }
-            if !isComplete { doubtful.insert(key) }
-            found[key] = record.value == nil ? nil : record.offset
-        }
+        if !isComplete { doubtful.formUnion(keys(header, bytes)) }
+        for record in records { if let key = record.key { found[key] = record.value == nil ? nil : record.offset } }
     }
     return found.filter { !doubtful.contains($0.key) }
+}
+
+/// The keys of a batch as far as it can be walked: behind a record whose headers are nonsense, too, which compaction does not look at.
+private func keys(_ header: RecordBatchHeader, _ batch: [UInt8]) -> [[UInt8]] {
+    var buffer = ByteBuffer()
+    guard let codec = BatchCodec.of(header), codec.expand(batch.rawSpan, atMost: BatchFilter.decompressedBytesMax, into: &buffer) else { return [] }
+    let plain = [UInt8](buffer.bytes)
+    var found: [[UInt8]] = []
+    do throws(ByteError) {
+        var reader = try RecordReader(plain.rawSpan, records: plain.indices)
+        while let record = try reader.next() { if let key = record.key { found.append(Array(plain[key.indices])) } }
+    } catch {}
+    return found
 }
