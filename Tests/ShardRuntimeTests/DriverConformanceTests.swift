@@ -27,21 +27,25 @@ import Testing
     func whoSaysLittleDoesNotStandBehindAllThatOthersPour(_ kind: DriverKind) throws {
         var options = DriverOptions()
         options.receiveBuffers = 16
-        options.receiveBufferBytes = 4_096
+        options.receiveBufferBytes = 1_024
         let harness = try DriverHarness(kind, options)
         harness.startsReceiving = false
         let address = try harness.listen()
         let pouring = try (0..<8).map { _ in try harness.connect(to: address) }
-        for (peer, _) in pouring { try peer.sendAll([UInt8](repeating: 1, count: 32 * options.receiveBufferBytes).rawSpan) }
+        let bytes = 32 * options.receiveBufferBytes
+        for (peer, _) in pouring { try peer.sendAll([UInt8](repeating: 1, count: bytes).rawSpan) }
         let quiet = try harness.connect(to: address)
         try quiet.peer.sendAll("?")
         for (_, socket) in pouring { harness.driver.startReceiving(socket) }
         harness.driver.startReceiving(quiet.socket)
-        try harness.run("the question") { harness.received[quiet.socket] != nil }
-        // One fills the ring, then each has its turn.
-        let before = pouring.reduce(0) { $0 + (harness.received[$1.socket]?.count ?? 0) }
-        #expect(before <= 2 * options.receiveBuffers * options.receiveBufferBytes)
-        for (_, socket) in pouring { try harness.run("all of it") { harness.received[socket]?.count == 32 * options.receiveBufferBytes } }
+        var polls = 0
+        try harness.run("the question") {
+            polls += 1
+            return harness.received[quiet.socket] != nil
+        }
+        // One that pours may fill the ring once, then each has its turn; else it is eight of them.
+        #expect(polls <= 5)
+        for (_, socket) in pouring { try harness.run("all of it") { harness.received[socket]?.count == bytes } }
         for (peer, _) in pouring + [quiet] { peer.close() }
     }
 
