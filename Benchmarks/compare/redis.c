@@ -4,7 +4,6 @@
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include "client.h"
@@ -66,12 +65,18 @@ static void flush(redisContext *c) {
         if (redisBufferWrite(c, &done) != REDIS_OK) die("write", c->errstr);
 }
 
-// Reads what is there, waiting so long for it. Answers whether anything came.
-static bool fill(redisContext *c, char *buffer, int wait_ms) {
-    struct pollfd waiting = {.fd = c->fd, .events = POLLIN};
-    if (poll(&waiting, 1, wait_ms) <= 0) return false;
-    ssize_t count = read(c->fd, buffer, RECEIVE);
-    if (count < 0 && errno == EINTR) return false;
+// A connection whose reads wait for WAIT_MS.
+static redisContext *open_patient_context(void) {
+    redisContext *c = open_context();
+    struct timeval time = {.tv_usec = WAIT_MS * 1000};
+    setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
+    return c;
+}
+
+// Reads what is there, or waits for it, in one system call. Answers whether anything came.
+static bool fill(redisContext *c, char *buffer, bool waits) {
+    ssize_t count = recv(c->fd, buffer, RECEIVE, waits ? 0 : MSG_DONTWAIT);
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) return false;
     if (count <= 0) die("read", count ? strerror(errno) : "the connection is closed");
     if (redisReaderFeed(c->reader, buffer, (size_t)count) != REDIS_OK) die("read", c->reader->errstr);
     return true;
@@ -89,7 +94,7 @@ typedef struct {
 
 void *client_publisher(void) {
     publisher *p = calloc(1, sizeof *p);
-    p->context = open_context();
+    p->context = open_patient_context();
     // No objects for the replies: only whether one is an error is looked at.
     p->context->reader->fn = NULL;
     size_t length = strlen(o.name);
@@ -126,7 +131,7 @@ uint64_t client_turn(void *publisher_, int wait_ms) {
     publisher *p = publisher_;
     send_waiting(p);
     uint64_t count = 0;
-    while (p->awaited > 0 && fill(p->context, p->received, count ? 0 : wait_ms)) {
+    while (p->awaited > 0 && fill(p->context, p->received, !count && wait_ms)) {
         while (true) {
             void *reply = NULL;
             if (redisReaderGetReply(p->context->reader, &reply) != REDIS_OK) die("reply", p->context->reader->errstr);
@@ -179,7 +184,7 @@ static redisReplyObjectFunctions functions = {
 void *client_subscriber(consumer *c) {
     subscriber *s = calloc(1, sizeof *s);
     s->c = c;
-    s->context = open_context();
+    s->context = open_patient_context();
     s->context->reader->fn = &functions;
     s->context->reader->privdata = s;
     s->received = malloc(RECEIVE);
@@ -189,7 +194,7 @@ void *client_subscriber(consumer *c) {
     flush(s->context);
     void *reply = NULL;
     while (!reply) {
-        fill(s->context, s->received, 1000);
+        fill(s->context, s->received, true);
         redisReaderGetReply(s->context->reader, &reply);
     }
     return s;

@@ -94,6 +94,10 @@ static int set(int fd, int level, int option, int value) { return RESULT(setsock
 int sys_set_reuse_address(int fd) { return set(fd, SOL_SOCKET, SO_REUSEADDR, 1); }
 int sys_set_reuse_port(int fd) { return set(fd, SOL_SOCKET, SO_REUSEPORT, 1); }
 int sys_set_no_delay(int fd) { return set(fd, IPPROTO_TCP, TCP_NODELAY, 1); }
+int sys_set_receive_timeout(int fd, int milliseconds) {
+    struct timeval time = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+    return (int)RESULT(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time));
+}
 // Accepted sockets inherit all of it.
 int sys_set_keep_alive(int fd, int seconds) {
     int result = set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);

@@ -170,6 +170,8 @@ package struct Socket: Hashable, Sendable {
     // Options. Each is a hint where it fails: the connection works without.
     package func setReuseAddress() throws(Errno) { try Errno.check(sys_set_reuse_address(descriptor)) }
     package func setReusePort() throws(Errno) { try Errno.check(sys_set_reuse_port(descriptor)) }
+    /// How long a blocking receive waits before it fails with `wouldBlock`; 0: for ever.
+    package func setReceiveTimeout(milliseconds: Int32) throws(Errno) { try Errno.check(sys_set_receive_timeout(descriptor, milliseconds)) }
     package func setNoDelay() throws(Errno) { try Errno.check(sys_set_no_delay(descriptor)) }
     /// A peer that is silent for so long is asked for a sign of life, four times in as long again; then the connection breaks.
     package func setKeepAlive(seconds: Int32) throws(Errno) { try Errno.check(sys_set_keep_alive(descriptor, seconds)) }

@@ -99,6 +99,8 @@ int sys_shutdown(int fd, int how);
 int sys_set_reuse_address(int fd);
 int sys_set_reuse_port(int fd);
 int sys_set_no_delay(int fd);
+/// How long a blocking receive waits before it fails with EAGAIN; 0: for ever.
+int sys_set_receive_timeout(int fd, int milliseconds);
 int sys_set_keep_alive(int fd, int seconds);
 int sys_keep_alive(int fd);
 int sys_set_v6_only(int fd);

@@ -13,6 +13,8 @@ struct BenchConnection: ~Copyable {
     private var consumed = 0
     private var correlation: UInt64 = 1 << 40
     private let poller: Poller
+    /// How long a receive from the socket waits; 0: for ever.
+    private var timeout: Int32 = 0
 
     static let frameLimit = 64 << 20
     static let receiveBytes = 1 << 20
@@ -130,7 +132,10 @@ struct BenchConnection: ~Copyable {
     /// Receives more; false when the broker has closed its side. Frames handed out before are gone.
     mutating func receive(_ blocking: Socket.Blocking = .blocking) throws(Errno) -> Bool {
         forget()
-        guard let lane else { return try socket.receive(upTo: BenchConnection.receiveBytes, into: &input, blocking) > 0 }
+        guard let lane else {
+            if blocking == .blocking { try setTimeout(0) }
+            return try receiveFromSocket(blocking)
+        }
         while try lane.read(upTo: BenchConnection.receiveBytes, into: &input) == 0 {
             if blocking == .nonblocking { throw .wouldBlock }
             if try !lane.clientWaits(spin: spin, sleep: BenchConnection.patience) { try confirmAlive() }
@@ -141,9 +146,28 @@ struct BenchConnection: ~Copyable {
 
     /// Receives what is there, within a time; false when nothing came.
     mutating func receive(within milliseconds: Int32) throws(Errno) -> Bool {
+        if lane == nil, spin == 0 {
+            // One system call: whoever waits for a message waits in its receive.
+            forget()
+            try setTimeout(milliseconds)
+            do throws(Errno) {
+                guard try receiveFromSocket(.blocking) else { throw .connectionReset }
+                return true
+            } catch .wouldBlock { return false }
+        }
         guard try wait(UInt64(milliseconds) * 1_000_000) else { return false }
         guard try receive() else { throw .connectionReset }
         return true
+    }
+
+    private mutating func receiveFromSocket(_ blocking: Socket.Blocking) throws(Errno) -> Bool {
+        try socket.receive(upTo: BenchConnection.receiveBytes, into: &input, blocking) > 0
+    }
+
+    private mutating func setTimeout(_ milliseconds: Int32) throws(Errno) {
+        guard milliseconds != timeout else { return }
+        try socket.setReceiveTimeout(milliseconds: milliseconds)
+        timeout = milliseconds
     }
 
     /// Waits until something has arrived; false after `nanoseconds`.
