@@ -54,8 +54,8 @@ out), and, where it stands, all of its processor time, the kernel's included. *g
 connection publishes to all of them in turn. *connections*: each in turn publishes to one topic. *consumers of one queue*: each a connection
 of its own, which takes what it is given and settles it; publishing, delivering and settling together. *append to a log of*: what was in the
 log before, from a broker that was stopped. *read*: one batch at a time, in order or from random places, of what is in the page cache where it
-fits. From 4 GiB on what grows is asking the system whether a MiB of the log is still in memory, before it is read: that is believed for 5 s, and
-under callgrind a reader at random comes to few of them twice in 5 s.
+fits. From 4 GiB on what grows is asking the system whether a MiB of the log is still in memory, before it is read, and reading the bookkeeping
+of that from memory: an answer is believed for 5 s, in which a reader under callgrind comes to few of them twice.
 Most of the processor time goes to pages for the page cache, and what one costs depends on when it was last used where the host takes idle
 memory back: that is what the spread shows. The client is a Python program on the same two cores; its time is not counted."""
 
