@@ -189,6 +189,8 @@ def thread_seconds(broker):
 
 CALM = 4
 GOODPUT = 0.8
+# Of the same for a second of the broker's processor time alone, which a few others on the machine already move; the long form asks for all of it.
+EFFICIENCY = 0.6
 # What the broker may do before it answers its operator, in messages.
 QUEUED = 130_000
 LONG = float(os.environ.get("NEEDLETAIL_OVERLOAD", 0))
@@ -211,7 +213,7 @@ def claim_overload_is_taken_as_far_as_it_goes():
             # One after the other, so that each crowd is compared with a calm time on the same machine in the same minute. What a second of
             # processor time is worth depends on what else the machine does: where the middle pair is bad, more are looked at.
             pairs = []
-            while len(pairs) < rounds or (len(pairs) < 4 * rounds and goodput_of(pairs) < GOODPUT):
+            while len(pairs) < rounds or (len(pairs) < 4 * rounds and not is_enough(pairs)):
                 calm = Phase(broker, topics, CALM, 500, ("reads",), seconds)
                 wild = Phase(broker, topics, crowd, None, ("reads", "reads", "deaf", "unanswered"), seconds)
                 ended = time.monotonic()
@@ -232,6 +234,15 @@ def claim_overload_is_taken_as_far_as_it_goes():
         return "; ".join(said) + f"; {sum(acknowledged.values()):,} acknowledged, none lost"
 
 
+def efficiency_of(pairs):
+    """Messages for a second of the broker's processor time, as a share of the peak's."""
+    return statistics.median(rough.efficiency / smooth.efficiency for smooth, rough, _ in pairs)
+
+
+def is_enough(pairs):
+    return goodput_of(pairs) >= GOODPUT and efficiency_of(pairs) >= (GOODPUT if LONG else EFFICIENCY)
+
+
 def goodput_of(pairs):
     """As a share of the peak: messages a second, or (where the publishers leave the broker less of a shared machine) for a second of its
     processor time."""
@@ -241,8 +252,8 @@ def goodput_of(pairs):
 def judge(crowd, pairs):
     """What holds in the middle of the pairs, so that a stretch in which others have the machine decides nothing."""
     calm, wild = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    goodput = goodput_of(pairs)
-    assert goodput >= GOODPUT, f"{crowd} publishers: {goodput:.2f} of the messages of before, in a second or for a second of processor time"
+    goodput, efficiency = goodput_of(pairs), efficiency_of(pairs)
+    assert is_enough(pairs), f"{crowd} publishers: {goodput:.2f} of the messages of before, {efficiency:.2f} for a second of processor time"
     resting, budget = min(phase.memory for phase in calm), crowd * (2 << 20) + (64 << 20)
     # Where the machine stood still for seconds, once 275 MiB were seen.
     grown, most = (int(of(phase.memory for phase in wild)) - resting for of in (statistics.median, max))
@@ -260,7 +271,7 @@ def judge(crowd, pairs):
     latencies = sorted(latency for phase in wild for latency in phase.latencies)
     return (
         f"{crowd} publishers that do not look: {statistics.median(phase.rate for phase in wild):,.0f}/s ({statistics.median(phase.rate for phase in calm):,.0f}/s at the "
-        f"peak), {goodput:.2f} of what was before, {grown >> 20} MiB more; one message more takes {taken * 1000:.0f} ms (p99 "
+        f"peak), {goodput:.2f} of what was before, {efficiency:.2f} for a second of processor time, {grown >> 20} MiB more; one message more takes {taken * 1000:.0f} ms (p99 "
         f"{latencies[len(latencies) * 99 // 100] * 1000:.0f}), stats {statistics.median(waits) * 1000:.0f} ms (p90 {waits[len(waits) * 9 // 10] * 1000:.0f}; "
         f"with what others have of the machine {max(wait for phase in wild for wait, _ in phase.questions) * 1000:.0f} at most), recovered after {recovered:.1f} s")
 
