@@ -82,11 +82,4 @@ package final class GatherList {
         unsafe header.pointee.msg_iovlen = Int(vectorCount)
         return unsafe UnsafeMutableRawPointer(header)
     }
-
-    /// The one piece that is left, if it is one.
-    package var single: MemoryRegion? {
-        guard count - next == 1 else { return nil }
-        // Safety: `next` is below `count`.
-        return unsafe MemoryRegion(address: UInt(bitPattern: storage[next].iov_base), count: storage[next].iov_len)
-    }
 }
