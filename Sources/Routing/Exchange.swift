@@ -3,7 +3,7 @@ final class Exchange {
     let id: UInt32
     let kind: RoutingKind
     /// `direct`: by key. `topic`: in the trie. `fanout`: under the empty pattern.
-    private var exact: [String: [RouteDestination]] = [:]
+    private var exact: [[UInt8]: [RouteDestination]] = [:]
     private var trie = TopicTrie<RouteDestination>()
     /// How often each destination is bound, for walks over the graph of exchanges.
     private(set) var targets: [RouteDestination: Int] = [:]
@@ -18,11 +18,11 @@ final class Exchange {
     func add(_ destination: RouteDestination, _ pattern: String) -> Bool {
         switch kind {
         case .direct, .fanout:
-            let key = kind == .fanout ? "" : pattern
+            let key = kind == .fanout ? [] : Array(pattern.utf8)
             if exact[key, default: []].contains(destination) { return false }
             exact[key, default: []].append(destination)
         case .topic:
-            if !trie.insert(destination, pattern) { return false }
+            if !trie.insert(destination, Array(pattern.utf8)) { return false }
         }
         targets[destination, default: 0] += 1
         bindings.append(RouteBinding(exchange: id, destination: destination, pattern: kind == .fanout ? "" : pattern))
@@ -30,25 +30,25 @@ final class Exchange {
     }
 
     func remove(_ destination: RouteDestination, _ pattern: String) -> Bool {
-        let key = kind == .fanout ? "" : pattern
+        let key = kind == .fanout ? [] : Array(pattern.utf8)
         switch kind {
         case .direct, .fanout:
             guard let index = exact[key]?.firstIndex(of: destination) else { return false }
             exact[key]?.remove(at: index)
             if exact[key]?.isEmpty == true { exact[key] = nil }
         case .topic:
-            if !trie.remove(destination, pattern) { return false }
+            if !trie.remove(destination, key) { return false }
         }
         let left = (targets[destination] ?? 1) - 1
         targets[destination] = left == 0 ? nil : left
-        bindings.removeAll { $0.destination == destination && $0.pattern == key }
+        bindings.removeAll { $0.destination == destination && $0.pattern.utf8.elementsEqual(key) }
         return true
     }
 
-    func match(_ key: String, _ found: (RouteDestination) -> Void) {
+    func match(_ key: [UInt8], _ found: (RouteDestination) -> Void) {
         switch kind {
         case .direct: for destination in exact[key] ?? [] { found(destination) }
-        case .fanout: for destination in exact[""] ?? [] { found(destination) }
+        case .fanout: for destination in exact[[]] ?? [] { found(destination) }
         case .topic: trie.match(key, found)
         }
     }

@@ -1,7 +1,9 @@
+internal import Bytes
+
 /// The fuzz entry of patterns and routing keys: lines of text; the first is the key, the others are patterns. The trie must find what
 /// comparing word by word finds, and be empty when everything was taken out again.
-package func fuzzPatterns(_ text: String) {
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false).prefix(20).map { String($0.prefix(200)) }
+package func fuzzPatterns(_ bytes: RawSpan) {
+    let lines = [UInt8](bytes).split(separator: UInt8(ascii: "\n"), maxSplits: 19, omittingEmptySubsequences: false).map { [UInt8]($0.prefix(200)) }
     guard let key = lines.first else { return }
     var trie = TopicTrie<Int>()
     let patterns = Array(lines.dropFirst())
@@ -10,8 +12,9 @@ package func fuzzPatterns(_ text: String) {
     }
     var found: Set<Int> = []
     trie.match(key) { found.insert($0) }
+    let words = TopicTrie<Int>.words(key)
     for (index, pattern) in patterns.enumerated() {
-        let fits = fits(TopicTrie<Int>.words(key), TopicTrie<Int>.words(pattern))
+        let fits = fits(words, TopicTrie<Int>.words(pattern))
         precondition(found.contains(index) == fits, "the trie says otherwise than the words")
     }
     for (index, pattern) in patterns.enumerated() { precondition(trie.remove(index, pattern), "what was put in can be taken out") }
@@ -19,13 +22,14 @@ package func fuzzPatterns(_ text: String) {
 }
 
 /// By a table: whether the first i words fit the first j of the pattern.
-private func fits(_ words: [Substring], _ pattern: [Substring]) -> Bool {
+private func fits(_ words: [ArraySlice<UInt8>], _ pattern: [ArraySlice<UInt8>]) -> Bool {
     var row = [true] + [Bool](repeating: false, count: words.count)
     for part in pattern {
+        let stands = part.standsFor
         var next = [Bool](repeating: false, count: words.count + 1)
-        next[0] = part == "#" && row[0]
+        next[0] = stands == .anyWords && row[0]
         for index in words.indices {
-            next[index + 1] = part == "#" ? row[index + 1] || next[index] : row[index] && (part == "*" || part == words[index])
+            next[index + 1] = stands == .anyWords ? row[index + 1] || next[index] : row[index] && (stands == .anyWord || part == words[index])
         }
         row = next
     }

@@ -88,18 +88,19 @@ package final class RouteTable {
         }
         guard exchanges[exchange] != nil else { return nil }
         misses &+= 1
-        let topics = resolve(exchange, text: String(decodingBytes: key))
+        let bytes = [UInt8](key)
+        let topics = resolve(exchange, bytes)
         if cache.count >= options.cachedRoutes { cache.removeAll(keepingCapacity: true) }
-        cache[hash] = CachedRoute(exchange: exchange, key: [UInt8](key), topics: topics)
+        cache[hash] = CachedRoute(exchange: exchange, key: bytes, topics: topics)
         return topics
     }
 
-    private func resolve(_ first: UInt32, text: String) -> [UInt32] {
+    private func resolve(_ first: UInt32, _ key: [UInt8]) -> [UInt32] {
         var topics: Set<UInt32> = []
         var seen: Set<UInt32> = [first]
         var pending = [first]
         while let next = pending.popLast() {
-            exchanges[next]?.match(text) { destination in
+            exchanges[next]?.match(key) { destination in
                 switch destination {
                 case .topic(let topic): topics.insert(topic)
                 case .exchange(let exchange): if seen.insert(exchange).inserted { pending.append(exchange) }

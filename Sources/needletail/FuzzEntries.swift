@@ -31,6 +31,8 @@ package struct FuzzEntry: Sendable {
 
         /// Bytes that become values.
         static let decoder = Bounds(bytesPerByte: 64, bytes: 64 << 10, milliseconds: 10)
+        /// Bytes that become tables: a node for each word.
+        static let tables = Bounds(bytesPerByte: 512, bytes: 64 << 10, milliseconds: 10)
         /// What one of the lane's rings holds, a few times over.
         static let ring = Bounds(bytesPerByte: 64, bytes: 1 << 20, milliseconds: 10)
         /// A session with its answers, some of which are as large as the tables that they show, and the input shown again and again.
@@ -70,7 +72,7 @@ package struct FuzzEntry: Sendable {
         FuzzEntry("kafka-session", .session) { fuzzKafkaSession($0) },
         FuzzEntry("kafka-requests", .session) { fuzzKafkaRequests($0) },
         FuzzEntry("member-metadata", .decoder) { fuzzSubscriptionMetadata($0) },
-        FuzzEntry("patterns", .decoder) { fuzzPatterns(String(decodingBytes: $0)) },
+        FuzzEntry("patterns", .tables) { fuzzPatterns($0) },
         FuzzEntry("batch", decoder: { fuzzBatchDecoders($0) }) { fuzzBatch($0) },
         FuzzEntry("deaths", decoder: nil) { fuzzDeaths($0) },
         FuzzEntry("compression", .codec) { fuzzCodecs($0) },

@@ -15,6 +15,8 @@ struct RouteTableTests {
         ("*.b.#", "b", false), ("a.#.b", "a.b", true), ("a.#.b", "a.x.y.b", true), ("a.#.b", "a.x.y", false), ("#.#", "a", true), ("#.*", "", true),
         ("#.*.#", "a.b", true), ("a.#.#.c", "a.c", true), ("a..b", "a..b", true), ("a.*.b", "a..b", true), ("", "", true), ("", "a", false),
         ("*.*", "a.b", true), ("*.#.*", "a", false), ("*.#.*", "a.b", true), ("stock.usd.*", "stock.usd.nyse", true),
+        // Words are bytes: an accent behind a dot is a word of its own, and what only looks the same is another word.
+        ("a.*", "a.\u{301}", true), ("a.#", "a.\u{301}.b", true), ("caf\u{e9}.*", "caf\u{e9}.x", true), ("caf\u{e9}", "cafe\u{301}", false),
     ])
     func patternsFitAsTheySay(pattern: String, key: String, fits: Bool) throws {
         let table = RouteTable()
@@ -54,6 +56,17 @@ struct RouteTableTests {
             let words = key.split(separator: ".", omittingEmptySubsequences: false)[...]
             let expected = patterns.filter { naive($0.value.split(separator: ".", omittingEmptySubsequences: false)[...], words) }.keys.sorted()
             #expect(resolve(table, 1, key) == expected, "key \(key)")
+        }
+    }
+
+    @Test func keysThatAreNoTextStayApart() throws {
+        let table = RouteTable()
+        table.addExchange(1, .direct)
+        table.addExchange(2, .topic)
+        for exchange: UInt32 in [1, 2] { try table.bind(RouteBinding(exchange: exchange, destination: .topic(7), pattern: "\u{fffd}")) }
+        for exchange: UInt32 in [1, 2] {
+            for key: [UInt8] in [[0xff], [0xc3], [0x80, 0x80]] { #expect(table.resolve(exchange, key.rawSpan) == []) }
+            #expect(resolve(table, exchange, "\u{fffd}") == [7])
         }
     }
 
