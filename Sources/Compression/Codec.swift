@@ -22,14 +22,15 @@ package enum Codec: UInt8, Sendable, CaseIterable {
         // Safety: the C function only reads the bytes.
         let claim = unsafe bytes.withUnsafeBytes { unsafe needletail_decompressed_claim(Int32(rawValue), $0.baseAddress, $0.count) }
         guard claim <= Int64(limit) else { throw .tooLarge(limit: limit) }
-        var room = min(limit, claim >= 0 ? Int(claim) : max(16 << 10, bytes.byteCount &* 4))
+        // A claim may be a lie: what it says is believed as far as most bytes are compressed, and beyond that when room runs out.
+        var room = min(limit, claim >= 0 ? min(Int(claim), max(16 << 10, bytes.byteCount &* 64)) : max(16 << 10, bytes.byteCount &* 4))
         while true {
             let result = run(.decompress, bytes, room: room, into: &buffer)
             switch Int(result) {
             case 0...: return
             case Int(NEEDLETAIL_COMPRESSION_NO_ROOM):
                 guard room < limit else { throw .tooLarge(limit: limit) }
-                // A claim may be a lie, even that there is nothing: room grows from something.
+                // Even that there is nothing may be a lie: room grows from something.
                 room = min(limit, max(room &* 4, 16 << 10))
             case Int(NEEDLETAIL_COMPRESSION_NO_MEMORY): throw .outOfMemory
             default: throw .damaged

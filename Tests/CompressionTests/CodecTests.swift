@@ -75,4 +75,17 @@ struct CodecTests {
         ]
         #expect(throws: CompressionError.self) { _ = try decompressed(lie, .zstd) }
     }
+
+    /// A few bytes that claim to become 200 MB are not given 200 MB to find out.
+    @Test(
+        arguments: [
+            (Codec.snappy, [0x80, 0x84, 0xaf, 0x5f, 0x10] + Array("hello".utf8)),
+            (Codec.zstd, [0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0x00, 0xc2, 0xeb, 0x0b, 0x29, 0x00, 0x00] + Array("hello".utf8)),
+        ] as [(Codec, [UInt8])])
+    func aLieAboutTheLengthCostsLittle(codec: Codec, lie: [UInt8]) {
+        var buffer = ByteBuffer()
+        #expect(throws: CompressionError.damaged) { try codec.decompress(lie.rawSpan, atMost: 256 << 20, into: &buffer) }
+        let (count, capacity) = (buffer.count, buffer.capacity)
+        #expect(count == 0 && capacity < 64 << 10)
+    }
 }
