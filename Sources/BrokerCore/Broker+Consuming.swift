@@ -5,6 +5,7 @@ internal import SegmentLog
 // Subscriptions: consumers come and go, settle, extend, seek.
 extension Broker {
     func subscribe(_ subscribe: Subscribe, _ id: RequestID, _ session: Session) throws(BrokerError) {
+        if waits(.subscribe(subscribe), id, session, for: subscribe.consumer) { return }
         let topic = try ownTopic(named: subscribe.topic)
         guard session.consumers[subscribe.consumer] == nil else { throw BrokerError(.alreadyExists, "consumer \(subscribe.consumer.rawValue) is attached") }
         guard session.consumers.count < options.limits.consumersPerSession else {
@@ -106,7 +107,15 @@ extension Broker {
         if opened == 0, let failure { throw failure }
     }
 
+    /// A request for a consumer whose subscribing waits for the disk is carried out after that, as if it had come then.
+    private func waits(_ request: Request, _ id: RequestID, _ session: Session, for consumer: ConsumerID) -> Bool {
+        guard let waiting = session.subscribing[consumer] else { return false }
+        waiting.partition.resumed.append(.request(request, id, session.id))
+        return true
+    }
+
     func unsubscribe(_ id: ConsumerID, _ request: RequestID, _ session: Session) throws(BrokerError) {
+        if waits(.unsubscribe(id), request, session, for: id) { return }
         guard let consumer = session.consumers.removeValue(forKey: id) else { throw BrokerError(.unknownConsumer, "no consumer \(id.rawValue)") }
         detach(consumer)
         respond(session.id, request, .done)
@@ -159,9 +168,12 @@ extension Broker {
 
     // MARK: Credit
 
-    func addCredit(_ id: ConsumerID, _ messages: Int32, _ bytes: Int64, _ session: Session) {
-        guard let consumer = session.consumers[id] else { return }
-        consumer.addCredit(messages: messages, bytes: bytes)
+    func addCredit(_ id: ConsumerID, _ credit: Credit, _ session: Session) {
+        guard let consumer = session.consumers[id] else {
+            session.subscribing[id]?.credit += credit
+            return
+        }
+        consumer.credit += credit
         becameEligible(consumer)
     }
 

@@ -88,9 +88,9 @@ extension Broker {
     private func deliverBatches(
         _ lane: Lane, _ log: Log, _ pending: Cursor.Pending, _ end: Offset, _ consumer: Consumer, _ budget: inout Int
     ) throws(LogError) -> Bool {
-        let room = min(consumer.messageCredit, consumer.unsettledLimit - consumer.unsettled)
+        let room = min(consumer.credit.messages, consumer.unsettledLimit - consumer.unsettled)
         let limit = min(pending.last + 1, min(end, pending.first + room))
-        let maxBytes = Int(min(Int64(min(options.deliveryBytes, max(budget, 1))), consumer.byteCredit))
+        let maxBytes = Int(min(Int64(min(options.deliveryBytes, max(budget, 1))), consumer.credit.bytes))
         var slice: LogSlice
         var first: Offset
         var next: Offset
@@ -148,7 +148,7 @@ extension Broker {
             for before in runs where before.upperBound < run.lowerBound { index += before.count }
             available = min(available, run.upperBound - pending.first.rawValue + 1)
         }
-        let credit = consumer.messageCredit + (Mutant.isActive("deliversOneTooMany") ? 1 : 0)
+        let credit = consumer.credit.messages + (Mutant.isActive("deliversOneTooMany") ? 1 : 0)
         var count = min(available, credit, consumer.unsettledLimit - consumer.unsettled, options.deliveryRecords)
         // Fair shares: nobody takes all of a small backlog while others wait for their turn.
         if lane.subscription.isShared, lane.subscription.consumers.count > 1 {
@@ -163,7 +163,7 @@ extension Broker {
         let memory = batch.slice.memory
         let base = batch.slice.range.lowerBound
         let bytes = memory.bytes(batch.slice.range)
-        let maxBytes = Int(min(Int64(options.deliveryBytes), consumer.byteCredit))
+        let maxBytes = Int(min(Int64(options.deliveryBytes), consumer.credit.bytes))
         let range: Range<Int>
         do throws(ByteError) {
             let records = Broker.relative(batch)

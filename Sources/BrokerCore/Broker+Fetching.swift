@@ -155,7 +155,16 @@ extension Broker {
         for one in resumed {
             switch one {
             // None of these has anything in its input.
-            case .request(let request, let id, let session): if let session = self.session(session) { carryOut(request, id, session, RawSpan()) }
+            case .request(let request, let id, let session):
+                guard let session = self.session(session) else { continue }
+                guard case .subscribe(let subscribe) = request, let waited = session.subscribing[subscribe.consumer], waited.request == id else {
+                    carryOut(request, id, session, RawSpan())
+                    continue
+                }
+                session.subscribing[subscribe.consumer] = nil
+                carryOut(request, id, session, RawSpan())
+                // Or it waits again, with the credit.
+                addCredit(subscribe.consumer, waited.credit, session)
             case .move(let move): moves.append(move)
             case .aside(let job): asideJobs.append(job)
             }

@@ -234,7 +234,7 @@ package final class Broker {
             case .endOfEpoch(let topic, let partition, let epoch): try endOfEpoch(topic, partition, epoch, id, session)
             case .subscribe(let subscribe): try self.subscribe(subscribe, id, session)
             case .unsubscribe(let consumer): try unsubscribe(consumer, id, session)
-            case .credit(let consumer, let messages, let bytes): addCredit(consumer, messages, bytes, session)
+            case .credit(let consumer, let messages, let bytes): addCredit(consumer, Credit(messages: messages, bytes: bytes), session)
             case .settle(let settle): try self.settle(settle, id, session)
             case .extendLease(let consumer, let partition, let first, let last, let milliseconds):
                 try extendLease(consumer, partition, first, last, milliseconds, id, session)
@@ -262,6 +262,7 @@ package final class Broker {
         } catch {
             if let partition = awaited {
                 awaited = nil
+                if case .subscribe(let subscribe) = request { session.subscribing[subscribe.consumer] = Session.Subscribing(request: id, partition: partition) }
                 return partition.resumed.append(.request(request, id, session.id))
             }
             fail(request, id, session, error)

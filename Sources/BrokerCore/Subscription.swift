@@ -100,16 +100,12 @@ final class Consumer {
     /// Settled by being delivered.
     let settlesItself: Bool
     let unsettledLimit: Int64
-    var messageCredit: Int64
-    var byteCredit: Int64
+    var credit: Credit
     var unsettled: Int64 = 0
     /// Its subscription is durable, and it was told so.
     var isAttached = false
     var isInTurn = false
     var isGone = false
-
-    /// So much byte credit is never used up.
-    static let unlimitedBytes = Int64.max / 2
 
     init(_ subscribe: Subscribe, number: UInt32, session: Session, subscription: Subscription, unsettledLimit: Int64) {
         id = subscribe.consumer
@@ -118,22 +114,35 @@ final class Consumer {
         self.subscription = subscription
         form = subscribe.form
         settlesItself = subscribe.settlesItself
-        messageCredit = Int64(max(0, subscribe.messageCredit))
-        byteCredit = max(0, subscribe.byteCredit)
+        credit = Credit(messages: subscribe.messageCredit, bytes: subscribe.byteCredit)
         self.unsettledLimit = unsettledLimit
     }
 
-    var isEligible: Bool { isAttached && !isGone && messageCredit > 0 && byteCredit > 0 && unsettled < unsettledLimit && session.isWritable }
+    var isEligible: Bool { isAttached && !isGone && credit.messages > 0 && credit.bytes > 0 && unsettled < unsettledLimit && session.isWritable }
 
     func spend(records: Int64, bytes: Int) {
-        messageCredit -= records
-        if byteCredit < Consumer.unlimitedBytes { byteCredit -= Int64(bytes) }
+        credit.messages -= records
+        if credit.bytes < Credit.unlimitedBytes { credit.bytes -= Int64(bytes) }
         if !settlesItself { unsettled += records }
     }
+}
 
-    func addCredit(messages: Int32, bytes: Int64) {
-        messageCredit = min(messageCredit + Int64(max(0, messages)), Int64.max / 4)
-        byteCredit = byteCredit > Consumer.unlimitedBytes - max(0, min(bytes, Consumer.unlimitedBytes)) ? Consumer.unlimitedBytes : byteCredit + max(0, bytes)
+/// What a consumer may still be sent.
+struct Credit {
+    var messages: Int64
+    var bytes: Int64
+
+    /// So many bytes are never used up.
+    static let unlimitedBytes = Int64.max / 2
+
+    init(messages: Int32, bytes: Int64) {
+        self.messages = Int64(max(0, messages))
+        self.bytes = max(0, bytes)
+    }
+
+    static func += (credit: inout Credit, more: Credit) {
+        credit.messages = min(credit.messages + more.messages, Int64.max / 4)
+        credit.bytes = credit.bytes > unlimitedBytes - min(more.bytes, unlimitedBytes) ? unlimitedBytes : credit.bytes + more.bytes
     }
 }
 
@@ -146,6 +155,15 @@ final class Session {
     var parked: [ParkedFetch] = []
     /// Groups that may have requests of this session parked.
     var groups: Set<String> = []
+    /// Consumers whose subscribing waits for the disk: what comes for them meanwhile waits behind it.
+    var subscribing: [ConsumerID: Subscribing] = [:]
+
+    struct Subscribing {
+        let request: RequestID
+        let partition: Partition
+        /// What the consumer was granted meanwhile. A client is not answered for it, so it may grant without end: it is one sum.
+        var credit = Credit(messages: 0, bytes: 0)
+    }
 
     init(id: SessionID) { self.id = id }
 }

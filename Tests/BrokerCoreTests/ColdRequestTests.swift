@@ -102,6 +102,42 @@ struct ColdRequestTests {
         #expect(harness.takenPayloads().first == "m10")
     }
 
+    private func subscribe(_ began: Timestamp, credit: Int32) -> Request {
+        .subscribe(
+            Subscribe(
+                consumer: ConsumerID(rawValue: 1), topic: "q", name: "s", mode: .shared, start: time(began, 90), form: .records, messageCredit: credit,
+                byteCredit: .max, options: SubscriptionOptions(), settlesItself: false))
+    }
+
+    @Test func creditThatComesWhileSubscribingWaitsCounts() throws {
+        let (harness, _, began) = try make()
+        let id = harness.ask(subscribe(began, credit: 1))
+        for _ in 0..<3 { harness.ask(.credit(ConsumerID(rawValue: 1), messages: 2, bytes: 0)) }
+        #expect(harness.responses[id] == nil)
+        harness.settleDown()
+        #expect(harness.takenPayloads() == (90..<97).map { "m\($0)" })
+    }
+
+    /// What a client sends one behind the other is done one behind the other.
+    @Test func whoUnsubscribesWhileSubscribingWaitsIsNotSubscribed() throws {
+        let (harness, _, began) = try make()
+        let first = harness.ask(subscribe(began, credit: 100))
+        let left = harness.ask(.unsubscribe(ConsumerID(rawValue: 1)))
+        let again = harness.ask(subscribe(began, credit: 3))
+        let twice = harness.ask(subscribe(began, credit: 3))
+        #expect([first, left, again, twice].allSatisfy { harness.responses[$0] == nil })
+        harness.settleDown()
+        // It left before its new subscription was durable.
+        #expect(harness.errorCode(harness.responses[first]) == .unknownConsumer)
+        #expect(isDone(harness.responses[left]))
+        guard case .subscribed? = harness.responses[again] else {
+            Issue.record("not answered")
+            return
+        }
+        #expect(harness.errorCode(harness.responses[twice]) == .alreadyExists)
+        #expect(harness.takenPayloads() == (90..<93).map { "m\($0)" })
+    }
+
     @Test func whoseTopicGoesMeanwhileIsTold() throws {
         let (harness, _, began) = try make()
         let id = harness.ask(.findOffset(topic: "q", partition: 0, position: time(began, 42)))
