@@ -54,11 +54,12 @@ struct CommandList: Sendable {
     /// What may stand behind `path`: the next words of all commands that begin so.
     func words(after path: [String]) -> [(name: String, summary: String)] {
         var found: [(name: String, summary: String)] = []
-        for command in commands where command.path.count > path.count && Array(command.path.prefix(path.count)) == path {
-            let word = command.path[path.count]
+        // By number: a command is a large value to copy for the look at its path.
+        for number in commands.indices where commands[number].path.count > path.count && commands[number].path.starts(with: path) {
+            let word = commands[number].path[path.count]
             guard !found.contains(where: { $0.name == word }) else { continue }
-            let isLeaf = command.path.count == path.count + 1
-            found.append((word, isLeaf ? command.summary : groups.first { $0.name == word }?.summary ?? ""))
+            let isLeaf = commands[number].path.count == path.count + 1
+            found.append((word, isLeaf ? commands[number].summary : groups.first { $0.name == word }?.summary ?? ""))
         }
         return found
     }
