@@ -145,7 +145,7 @@ extension Broker {
         consumer.isGone = true
         consumers[consumer.number] = nil
         consumer.session.consumers[consumer.id] = nil
-        consumer.subscription.consumers.removeAll { $0 === consumer }
+        consumer.subscription.remove(consumer)
     }
 
     /// Ends a subscription with all that it has in memory.

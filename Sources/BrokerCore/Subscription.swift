@@ -15,6 +15,8 @@ final class Subscription {
     var consumers: [Consumer] = []
     /// Shared consumers that may be served, in turn.
     var turns = RingQueue<Consumer>()
+    /// How many of those have gone.
+    private var goneInTurn = 0
     /// Lanes that have something and found nobody to take it.
     var blocked: [Lane] = []
 
@@ -39,6 +41,7 @@ final class Subscription {
         }
         while let candidate = turns.popFirst() {
             candidate.isInTurn = false
+            if candidate.isGone { goneInTurn -= 1 }
             if candidate.isEligible { return candidate }
         }
         return nil
@@ -49,6 +52,17 @@ final class Subscription {
         guard isShared, !consumer.isInTurn, consumer.isEligible else { return }
         consumer.isInTurn = true
         turns.append(consumer)
+    }
+
+    /// Forgets a consumer that is gone. One that is in turn stays there until its turn comes, which it may never where nothing is published:
+    /// those are not let become more than the others.
+    func remove(_ consumer: Consumer) {
+        consumers.removeAll { $0 === consumer }
+        guard consumer.isInTurn else { return }
+        goneInTurn += 1
+        guard goneInTurn * 2 > turns.count else { return }
+        turns.filter { !$0.isGone }
+        goneInTurn = 0
     }
 }
 

@@ -208,3 +208,30 @@ def settle_down(broker, port, name):
     wait_until(lambda: statistics(broker)["sessions"] == 2, 60, "everybody but the one that stays is gone")
     time.sleep(1.5)
     wait_until(lambda: statistics(broker)["sessions"] == 2, 60, "everybody but the one that stays is gone")
+
+
+def claim_who_looks_into_an_empty_queue_and_goes_leaves_nothing_behind():
+    """Nothing is ever published, so that no consumer's turn ever comes."""
+    with Broker() as broker, native.connect(broker) as client:
+        client.create("empty", queue=True)
+        look(client, 20_000)
+        before = broker.resident_bytes()
+        look(client, 60_000)
+        growth = broker.resident_bytes() - before
+        assert growth < 3 << 20, f"{growth >> 10} KiB more are resident after 60,000 consumers came and went"
+        assert statistics(broker)["consumers"] == 0
+        return f"{growth >> 10} KiB more resident after 60,000 consumers"
+
+
+def look(client, count):
+    """So many consumers come and go, some hundreds of them one behind the other in one write."""
+    for _ in range(0, count, 250):
+        frames, first = [], client.correlation + 1
+        for consumer in range(1, 251):
+            subscribe = struct.pack("<IBBxx", consumer, native.SHARED, 1) + native.EARLIEST + struct.pack("<iq", 10, 1 << 20)
+            frames.append(client.frame(native.SUBSCRIBE, subscribe + native.subscription_options() + native.text("empty") + native.text("queue")))
+            frames.append(client.frame(native.UNSUBSCRIBE, struct.pack("<I", consumer)))
+        client.socket.sendall(b"".join(frames))
+        for correlation in range(first, client.correlation + 1, 2):
+            client.answer(correlation, native.SUBSCRIBED)
+            client.answer(correlation + 1, native.OK)
