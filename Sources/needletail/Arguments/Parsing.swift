@@ -75,12 +75,16 @@ extension CommandList {
 /// The words behind a command's name, one after the other.
 private struct OptionParser {
     let command: Command
+    private let options: [Option]
     private(set) var values: [String: [String]] = [:]
     private(set) var words: [String] = []
     private var waiting: (option: Option, written: String)?
     private var onlyWords = false
 
-    init(command: Command) { self.command = command }
+    init(command: Command) {
+        self.command = command
+        options = command.allOptions
+    }
 
     mutating func take(_ word: String, isLast: Bool) throws(UsageError) {
         if let (option, written) = waiting {
@@ -102,8 +106,8 @@ private struct OptionParser {
     private mutating func takeLong(_ word: String) throws(UsageError) {
         let parts = word.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         let written = "--" + parts[0]
-        guard let option = command.allOptions.first(where: { $0.name == parts[0] }) else {
-            let names = command.allOptions.map(\.flag)
+        guard let option = options.first(where: { $0.name == parts[0] }) else {
+            let names = options.map(\.flag)
             let hint = nearestName(to: written, among: names).map { "did you mean \($0)?" } ?? "known: \(names.joined(separator: ", "))"
             throw fault("unknown option \(quoted(written)); \(hint)")
         }
@@ -120,8 +124,8 @@ private struct OptionParser {
     private mutating func takeShort(_ word: String) throws(UsageError) {
         var rest = word.dropFirst()
         while let letter = rest.popFirst() {
-            guard let option = command.allOptions.first(where: { $0.short == letter }) else {
-                let known = command.allOptions.compactMap { option in option.short.map { "-\($0) (\(option.flag))" } }
+            guard let option = options.first(where: { $0.short == letter }) else {
+                let known = options.compactMap { option in option.short.map { "-\($0) (\(option.flag))" } }
                 throw fault("unknown option \(quoted("-\(letter)")); known: \(known.joined(separator: ", "))")
             }
             if option.kind == nil {
