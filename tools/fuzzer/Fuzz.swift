@@ -111,6 +111,8 @@ private final class Harness {
                 saved += 1
                 write(bytes, to: "\(corpus)/near-\(getpid())-\(saved)")
             }
+            // What is left was reached by what makes neighbours, or by chance (hashes): it is not sought again with every other input.
+            watch_give_up()
         }
         watch_near(0)
         watch_forget_reached()
@@ -125,8 +127,15 @@ private final class Harness {
     // MARK: Bounds
 
     private func check(_ bounds: FuzzEntry.Bounds, _ input: RawSpan, _ run: (RawSpan) -> Void) {
-        // What is beyond a bound is tried again: the first time may have made what is kept, and its time is that on the wall. Twice is a finding.
-        guard excess(bounds, input, run, byProcessor: false) != nil, let found = excess(bounds, input, run, byProcessor: true) else { return }
+        // What is beyond a bound is tried again: the first time may have made what is kept, and its time is that on the wall. Each time is a
+        // finding; several, since processor time has in it what the host of a virtual machine takes.
+        guard excess(bounds, input, run, byProcessor: false) != nil else { return }
+        var last: String?
+        for _ in 0..<4 {
+            last = excess(bounds, input, run, byProcessor: true)
+            if last == nil { return }
+        }
+        guard let found = last else { return }
         print("\(entry.name), an input of \(input.byteCount) bytes: \(found)")
         fflush(nil)
         abort()

@@ -29,5 +29,7 @@ int watch_seek_new(int notes);
 void watch_forget_sought(void);
 int watch_found_sought(void);
 int watch_seeks(void);
+// Notes what is still sought: it is sought no more.
+void watch_give_up(void);
 // Neighbours are being tried: what is compared meanwhile is of no interest.
 void watch_near(int begins);
