@@ -77,8 +77,8 @@ extension Log {
                 at = segment.indexes?.offsets.position(atOrBefore: Int64(times[index - 1].relativeOffset)) ?? 0
             }
         }
-        let last = segment.indexes?.offsets.position(atOrBefore: limit - segment.base) ?? segment.end
-        try resident(segment, memory, from: at, count: max(0, last &- at) &+ slack, cold)
+        let end = segment.indexes?.offsets.place(of: limit - segment.base).end ?? segment.end
+        try resident(segment, memory, at..<max(at, end), cold)
         while let header = batchHeader(in: memory, at: at, end: segment.end), header.lastOffset < limit {
             if header.lastOffset >= watermarks.start { latest = max(latest, header.maxTimestamp) }
             at &+= header.totalByteCount

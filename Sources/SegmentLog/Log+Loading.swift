@@ -1,43 +1,5 @@
 internal import Bytes
-
-/// Which parts of a segment are known to be in memory: windows of one size, each with the time of the last look or write.
-struct Residency {
-    static let windowBytes = 1 << 20
-    /// For so long it is believed that a window that was in memory still is. The system drops what was not used for long, first.
-    static let nanoseconds: UInt64 = 5_000_000_000
-    /// A reader that goes on from one window to the next finds so many behind it in memory, and so many more are read at once.
-    static let ahead = 4
-    static let stretch = 8
-
-    /// 0: never.
-    private var seen: [Instant] = []
-    private var loading: Set<Int> = []
-    /// The indexes, and the segment's first and last batches, which the indexes are checked by.
-    var ends = Instant(rawValue: 0)
-    var isLoadingEnds = false
-
-    static func windows(_ range: Range<Int>) -> Range<Int> {
-        range.isEmpty ? 0..<0 : range.lowerBound / windowBytes..<(range.upperBound - 1) / windowBytes + 1
-    }
-
-    static func isRecent(_ seen: Instant, _ now: Instant) -> Bool { seen.rawValue > 0 && now.nanoseconds(since: seen) < nanoseconds }
-
-    func isKnown(_ window: Int, _ now: Instant) -> Bool { window < seen.count && Residency.isRecent(seen[window], now) }
-    func isLoading(_ window: Int) -> Bool { !loading.isEmpty && loading.contains(window) }
-
-    mutating func note(_ windows: Range<Int>, _ now: Instant) {
-        guard !windows.isEmpty else { return }
-        while seen.count < windows.upperBound { seen.append(Instant(rawValue: 0)) }
-        for window in windows { seen[window] = now }
-    }
-
-    mutating func began(_ windows: Range<Int>) { loading.formUnion(windows) }
-
-    mutating func ended(_ windows: Range<Int>, _ now: Instant) {
-        loading.subtract(windows)
-        note(windows, now)
-    }
-}
+internal import Mutants
 
 /// One load that is under way.
 struct SegmentLoad {
@@ -59,7 +21,7 @@ extension Log {
     /// Sees to it that the segment's indexes can be loaded without waiting.
     func residentEnds(of segment: Segment, _ cold: ColdReads) throws(LogError) {
         guard case .comeBack(let now) = cold, !storage.isVolatile, segment.indexes == nil else { return }
-        if Residency.isRecent(segment.residency.ends, now) { return }
+        if segment.residency.knowsEnds(now) { return }
         if segment.residency.isLoadingEnds { throw .loading }
         try loadEnds(of: segment)
         throw .loading
@@ -69,27 +31,33 @@ extension Log {
         let memory: SegmentMemory
         do throws(StorageError) { memory = try map(segment) } catch { throw .storage(error) }
         segment.residency.isLoadingEnds = true
-        let parts = [0..<min(segment.end, RecordBatchHeader.byteCount), max(0, segment.end - slack)..<segment.end]
+        // The batches that the first and the last entry of an index speak of begin there.
+        let parts = segment.end <= 2 * slack ? [0..<segment.end] : [0..<slack, segment.end - slack..<segment.end]
         let ticket = start(
             .load(memory, parts: parts, files: [path(segment.base, .index), path(segment.base, .timeIndex)], all: 0..<segment.end), .load)
         background.loads[ticket] = SegmentLoad(segment: segment, windows: 0..<0, isOfEnds: true)
     }
 
-    /// Sees to it that `count` bytes from `position` on, as far as there are, can be read without waiting.
-    func resident(_ segment: Segment, _ memory: SegmentMemory, from position: Int, count: Int, _ cold: ColdReads) throws(LogError) {
+    /// Sees to it that the bytes of `range`, as far as there are, can be read without waiting.
+    func resident(_ segment: Segment, _ memory: SegmentMemory, _ range: Range<Int>, _ cold: ColdReads) throws(LogError) {
         guard case .comeBack(let now) = cold, !storage.isVolatile else { return }
         let end = min(segment.end, memory.count)
-        guard position < end else { return }
-        let wanted = Residency.windows(position..<min(end, position &+ count))
-        var isMissing = false
-        for window in wanted where !segment.residency.isKnown(window, now) {
-            if segment.residency.isLoading(window) || !look(at: window, segment, memory, now) { isMissing = true }
+        guard range.lowerBound < min(end, range.upperBound) else { return }
+        let range = range.lowerBound..<min(end, range.upperBound)
+        let wanted = Residency.windows(Mutant.isActive("asksAboutBeginningsOnly") ? range.lowerBound..<range.lowerBound + 1 : range)
+        let isMissing = !segment.residency.isKnown(wanted, now) && !look(atUnknownOf: wanted, segment, memory, now)
+        // Who comes from the windows before, or from the front, will go on. Windows ahead are looked at once in a stride.
+        let stride = Residency.windowBytes * Residency.stride
+        if isMissing || range.lowerBound / stride != range.upperBound / stride || range.lowerBound == 0 {
+            let behind = max(0, wanted.lowerBound - Residency.behind)..<wanted.lowerBound
+            if segment.residency.isKnown(behind, now) {
+                readAhead(of: wanted, segment, memory, now)
+            } else if isMissing, let missing = segment.residency.unknown(wanted, now) {
+                load(missing.lowerBound..<wanted.upperBound, segment, memory)
+            }
         }
-        let first = wanted.lowerBound
-        // Who comes from the window before, or from the front, will go on.
-        if isMissing || first == 0 || segment.residency.isKnown(first - 1, now) { readAhead(of: wanted, segment, memory, now) }
         // Asked twice, the system may say that a page has come by itself: only who can be called back is sent away.
-        if isMissing, wanted.contains(where: segment.residency.isLoading) { throw .loading }
+        if isMissing, segment.residency.awaits(wanted, now) { throw .loading }
     }
 
     private func bytes(of windows: Range<Int>, _ segment: Segment, _ memory: SegmentMemory) -> Range<Int> {
@@ -97,30 +65,50 @@ extension Log {
         return windows.lowerBound * Residency.windowBytes..<min(end, windows.upperBound * Residency.windowBytes)
     }
 
-    /// Asks the system about one window.
-    private func look(at window: Int, _ segment: Segment, _ memory: SegmentMemory, _ now: Instant) -> Bool {
-        guard memory.isResident(bytes(of: window..<window + 1, segment, memory)) else { return false }
-        segment.residency.note(window..<window + 1, now)
+    /// Whether those of `windows` that are not known are in memory: none is on its way, and the system says so.
+    private func look(atUnknownOf windows: Range<Int>, _ segment: Segment, _ memory: SegmentMemory, _ now: Instant) -> Bool {
+        var rest = windows
+        while let unknown = segment.residency.unknown(rest, now) {
+            guard look(at: unknown, segment, memory, now) else { return false }
+            rest = unknown.upperBound..<windows.upperBound
+        }
+        return !segment.residency.awaits(windows, now)
+    }
+
+    /// Asks the system about windows, all at once.
+    private func look(at windows: Range<Int>, _ segment: Segment, _ memory: SegmentMemory, _ now: Instant) -> Bool {
+        guard memory.isResident(bytes(of: windows, segment, memory)) else { return false }
+        segment.residency.note(windows, now)
         return true
+    }
+
+    private func load(_ windows: Range<Int>, _ segment: Segment, _ memory: SegmentMemory) {
+        segment.residency.began(windows)
+        let ticket = start(.load(memory, parts: [bytes(of: windows, segment, memory)], files: [], all: 0..<0), .load)
+        background.loads[ticket] = SegmentLoad(segment: segment, windows: windows, isOfEnds: false)
     }
 
     private func readAhead(of wanted: Range<Int>, _ segment: Segment, _ memory: SegmentMemory, _ now: Instant) {
         let count = Residency.windows(0..<min(segment.end, memory.count)).upperBound
-        func isMissing(_ window: Int) -> Bool {
-            !segment.residency.isKnown(window, now) && !segment.residency.isLoading(window) && !look(at: window, segment, memory, now)
-        }
-        var first = wanted.lowerBound
         let stop = min(count, wanted.upperBound + Residency.ahead)
-        while first < stop, !isMissing(first) { first += 1 }
-        if first < stop {
+        var rest = wanted.lowerBound..<stop
+        while let missing = segment.residency.unknown(rest, most: Residency.stride, now) {
+            if look(at: missing, segment, memory, now) {
+                rest = missing.upperBound..<stop
+                continue
+            }
             // One stretch, so that the disk is asked for much at once.
-            var end = first + 1
-            while end < min(count, first + max(Residency.stretch, wanted.count)), isMissing(end) { end += 1 }
-            segment.residency.began(first..<end)
-            let ticket = start(.load(memory, parts: [bytes(of: first..<end, segment, memory)], files: [], all: 0..<0), .load)
-            background.loads[ticket] = SegmentLoad(segment: segment, windows: first..<end, isOfEnds: false)
-        } else if stop == count, let next = segment.isSealed ? following(segment) : nil, next.indexes == nil, !next.residency.isLoadingEnds,
-            !Residency.isRecent(next.residency.ends, now)
+            let most = min(count, missing.lowerBound + max(Residency.stretch, wanted.count))
+            var end = missing.upperBound
+            while end < most, let more = segment.residency.unknown(end..<most, most: Residency.stride, now), more.lowerBound == end,
+                !look(at: more, segment, memory, now)
+            {
+                end = more.upperBound
+            }
+            return load(missing.lowerBound..<end, segment, memory)
+        }
+        if stop == count, segment.isSealed, let next = following(segment), next.indexes == nil, !next.residency.isLoadingEnds,
+            !next.residency.knowsEnds(now)
         {
             // Failing to map it now shows when it is read.
             try? loadEnds(of: next)
@@ -136,8 +124,7 @@ extension Log {
     func loadCompleted(_ ticket: StorageTicket, now: Now) {
         guard let load = background.loads.removeValue(forKey: ticket) else { return }
         if load.isOfEnds {
-            load.segment.residency.isLoadingEnds = false
-            load.segment.residency.ends = now.instant
+            load.segment.residency.endedEnds(now.instant)
         } else {
             load.segment.residency.ended(load.windows, now.instant)
         }

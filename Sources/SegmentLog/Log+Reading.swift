@@ -17,9 +17,10 @@ extension Log {
             end = found.stop.position
             next = found.stop.offset
         } else if budget > end {
-            // The indexed batch that begins last within the budget, then on by the headers.
-            var at = max(end, found.segment.indexes?.offsets.position(atOrBeforePosition: budget) ?? 0)
-            while let header = batchHeader(in: memory, at: at, end: found.stop.position) {
+            // The indexed batch that begins last within the budget, then on by the headers. What lies behind it is not looked at.
+            let last = budget &- RecordBatchHeader.byteCount
+            var at = max(end, found.segment.indexes?.offsets.position(atOrBeforePosition: last) ?? 0)
+            while at <= last, let header = batchHeader(in: memory, at: at, end: found.stop.position) {
                 end = at
                 next = header.baseOffset
                 guard at &+ header.totalByteCount <= budget else { break }
@@ -75,8 +76,8 @@ extension Log {
             let relative = segment.indexes?.times.relativeOffset(before: time) ?? 0
             let from = segment.indexes?.offsets.position(atOrBefore: relative) ?? 0
             // The walk ends at the batch that the next entry speaks of, or before.
-            let last = segment.indexes?.times.relativeOffset(notBefore: time).map { segment.indexes?.offsets.position(atOrBefore: $0) ?? 0 }
-            try resident(segment, memory, from: from, count: max(0, (last ?? segment.end) &- from) &+ slack, cold)
+            let end = segment.indexes?.times.relativeOffset(notBefore: time).flatMap { segment.indexes?.offsets.place(of: $0).end }
+            try resident(segment, memory, from..<max(from, end ?? segment.end), cold)
             var walk = walk(to: time, in: segment, memory, from: from, past: segment.base + relative)
             // An index file has no checksum: where it leads astray the batches themselves are walked.
             if case .astray = walk { walk = self.walk(to: time, in: segment, memory, from: 0, past: nil) }
@@ -170,15 +171,19 @@ extension Log {
         if segment.end == 0, hasHoles(segment) { return nil }
         try residentEnds(of: segment, cold)
         let memory = try memory(of: segment)
-        let from = start(of: offset, in: segment)
-        try resident(segment, memory, from: from, count: max(bytes, 0) &+ slack, cold)
+        // Where reading ends is found by walking, too.
         if isInside(limit, of: segment) {
-            // Where reading ends is found by walking, too.
-            let last = segment.indexes?.offsets.position(atOrBefore: limit - segment.base) ?? 0
-            if last > from { try resident(segment, memory, from: last, count: slack, cold) }
+            let place = place(of: limit, in: segment)
+            try resident(segment, memory, place.from..<place.end, cold)
         }
         let stop = stop(at: limit, in: segment, memory)
-        let batch = batch(with: offset, in: segment, memory, to: stop.position)
+        let place = place(of: offset, in: segment)
+        try resident(segment, memory, place.likely..<max(place.end, place.latest &+ max(bytes, 0)), cold)
+        var batch = findBatch(containing: offset, in: memory, from: place.likely, to: stop.position)
+        if place.likely > 0, batch.map({ $0.header.baseOffset > offset }) ?? true {
+            try resident(segment, memory, place.from..<place.likely, cold)
+            batch = self.batch(with: offset, in: segment, memory, from: place.from, to: stop.position)
+        }
         if memory.hasFailed { throw unreadable(segment) }
         guard let found = batch else {
             if stop.offset <= offset || hasHoles(segment) { return nil }
@@ -193,20 +198,36 @@ extension Log {
         return Found(segment: segment, memory: memory, position: found.position, header: found.header, stop: stop)
     }
 
-    /// The batch that contains `offset`, or the next one. An index file has no checksum: where it leads astray the batches
-    /// themselves are walked.
-    private func batch(with offset: Offset, in segment: Segment, _ memory: SegmentMemory, to end: Int) -> (position: Int, header: RecordBatchHeader)? {
-        let from = start(of: offset, in: segment)
+    /// The batch that contains `offset`, or the next one, which begins at or behind `from`. An index file has no checksum: where it
+    /// leads astray the batches themselves are walked.
+    private func batch(with offset: Offset, in segment: Segment, _ memory: SegmentMemory, from: Int, to end: Int) -> FoundBatch? {
         let found = findBatch(containing: offset, in: memory, from: from, to: end)
         if let found, found.header.baseOffset <= offset { return found }
         if from == 0 || hasHoles(segment) { return found }
         return findBatch(containing: offset, in: memory, from: 0, to: end)
     }
 
-    /// A place at or before the batch with `offset`: where the last read ended, else what the index says.
-    private func start(of offset: Offset, in segment: Segment) -> Int {
-        if let last = segment.lastRead, last.next == offset { return last.position }
-        return segment.indexes?.offsets.position(atOrBefore: offset - segment.base) ?? 0
+    /// Where the batch with an offset, or the next one, is looked for: it begins from `from` to `latest`, and ends at `end` or before.
+    private struct Place {
+        var from: Int
+        var likely: Int
+        var latest: Int
+        var end: Int
+    }
+
+    /// What is known of that: where the last read ended, else what the index says.
+    private func place(of offset: Offset, in segment: Segment) -> Place {
+        if let last = segment.lastRead, last.next == offset {
+            let isNear = segment.end &- last.position <= Residency.windowBytes
+            let end = isNear ? nil : segment.indexes?.offsets.place(of: offset - segment.base).end
+            return Place(from: last.position, likely: last.position, latest: last.position, end: min(end ?? .max, last.position &+ slack))
+        }
+        guard let known = segment.indexes?.offsets.place(of: offset - segment.base) else { return Place(from: 0, likely: 0, latest: slack, end: slack) }
+        let end = min(known.end ?? .max, (known.latest ?? known.from) &+ slack)
+        let latest = known.latest ?? end
+        // An entry that is far from the one before speaks, most likely, of the very batch behind it.
+        let isFar = known.from > 0 && latest &- known.from > 2 &* options.indexIntervalBytes && known.latest != nil
+        return Place(from: known.from, likely: isFar ? latest : known.from, latest: latest, end: end)
     }
 
     /// Whether the place of `limit` is not known and has to be looked for among the segment's batches.
@@ -220,7 +241,8 @@ extension Log {
         if limit >= segment.next { return (segment.end, segment.next) }
         if segment === active, limit == written { return (segment.end, written) }
         if let place = flushing.place, place.offset == limit, place.segment === segment { return (place.position, limit) }
-        guard let found = batch(with: limit, in: segment, memory, to: segment.end) else { return (segment.end, min(limit, segment.next)) }
+        let from = place(of: limit, in: segment).from
+        guard let found = batch(with: limit, in: segment, memory, from: from, to: segment.end) else { return (segment.end, min(limit, segment.next)) }
         return (found.position, found.header.baseOffset)
     }
 

@@ -29,6 +29,26 @@ package struct OffsetIndex: Equatable, Sendable {
         return index == 0 ? 0 : Int(entries[index - 1].position)
     }
 
+    /// What the index knows of where the batch that contains an offset lies, or the next one.
+    struct Place: Equatable {
+        /// It begins here or behind; a batch begins here.
+        var from: Int
+        /// It begins here or before; a batch begins here. nil: no entry says so.
+        var latest: Int?
+        /// It ends here or before. nil: no entry says so.
+        var end: Int?
+    }
+
+    func place(of relativeOffset: Int64) -> Place {
+        let next = partitionPoint(entries.count) { Int64(entries[$0].relativeOffset) <= relativeOffset }
+        let before = next == 0 ? nil : entries[next - 1]
+        let from = Int(before?.position ?? 0)
+        let behind = next < entries.count ? Int(entries[next].position) : nil
+        // Of an entry's batch the last offset is known, not the first.
+        if let before, Int64(before.relativeOffset) == relativeOffset { return Place(from: from, latest: from, end: behind) }
+        return Place(from: from, latest: behind, end: next + 1 < entries.count ? Int(entries[next + 1].position) : nil)
+    }
+
     /// The last indexed batch that begins at or before `position`: where it begins.
     package func position(atOrBeforePosition position: Int) -> Int {
         let index = partitionPoint(entries.count) { Int(entries[$0].position) <= position }

@@ -108,10 +108,12 @@ struct LogPlace {
     var position: Int
 }
 
+typealias FoundBatch = (position: Int, header: RecordBatchHeader)
+
 /// Hops over the batch headers in `memory` from `position` to the first batch that ends behind `offset`; nil when there is none
 /// before `end`. Bytes below `end` are batches that were checked when they were appended or recovered; a length that is nonsense
 /// ends the walk all the same.
-func findBatch(containing offset: Offset, in memory: SegmentMemory, from position: Int, to end: Int) -> (position: Int, header: RecordBatchHeader)? {
+func findBatch(containing offset: Offset, in memory: SegmentMemory, from position: Int, to end: Int) -> FoundBatch? {
     var at = position
     while let header = batchHeader(in: memory, at: at, end: end) {
         if header.lastOffset >= offset { return (at, header) }

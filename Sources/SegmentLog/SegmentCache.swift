@@ -126,7 +126,9 @@ package final class SegmentCache {
 
     private func letGo(_ part: Part, of segment: Segment) {
         switch part {
-        case .mapping: segment.memory = nil
+        case .mapping:
+            segment.memory = nil
+            segment.residency.forget()
         case .indexes: segment.indexes = nil
         }
         count(segment)

@@ -11,6 +11,9 @@ import Testing
         struct State {
             var resident: Set<Int> = []
             var asked = 0
+            /// Bytes that were asked about, and that were loaded.
+            var askedBytes = 0
+            var loadedBytes = 0
             var hasFailed = false
             var comesBetweenLooks = false
         }
@@ -18,10 +21,16 @@ import Testing
 
         var hasFailed: Bool { state.withLock { $0.hasFailed } }
         func touch(_ range: Range<Int>) {}
-        func load(_ range: Range<Int>) { state.withLock { $0.resident.formUnion(Residency.windows(range)) } }
+        func load(_ range: Range<Int>) {
+            state.withLock { state in
+                state.resident.formUnion(Residency.windows(range))
+                state.loadedBytes += range.count
+            }
+        }
         func isResident(_ range: Range<Int>) -> Bool {
             state.withLock { state in
                 state.asked += 1
+                state.askedBytes += range.count
                 defer { if state.comesBetweenLooks { state.resident.formUnion(Residency.windows(range)) } }
                 return state.resident.isSuperset(of: Residency.windows(range))
             }
@@ -30,8 +39,8 @@ import Testing
 
     private let pages = Pages()
 
-    /// A log of `count` messages of 200 KB in one segment.
-    private func bench(_ count: Int) throws -> Bench {
+    /// A log of so many messages in one segment.
+    private func bench(_ count: Int, bytes: Int = 200_000) throws -> Bench {
         var options = small(.none)
         options.segmentBytes = 64 << 20
         options.maxMessageBytes = 1 << 20
@@ -39,7 +48,7 @@ import Testing
         disk.pages = pages
         let bench = try Bench(options, disk: disk)
         for _ in 0..<count {
-            try bench.append(batch: batch(zeros: 200_000))
+            try bench.append(batch: batch(zeros: bytes))
             bench.log.endTick(now: bench.now)
         }
         bench.settle()
@@ -55,8 +64,8 @@ import Testing
     }
 
     /// Reads on until the end, handing in completions where it is told to come back; answers how often that was.
-    private func readAll(_ bench: Bench, maxBytes: Int = 100_000) throws -> Int {
-        var at = Offset.zero
+    private func readAll(_ bench: Bench, from start: Offset = .zero, maxBytes: Int = 100_000) throws -> Int {
+        var at = start
         var told = 0
         while at < bench.log.visibleEnd {
             switch answer(bench, at, maxBytes) {
@@ -90,6 +99,92 @@ import Testing
         let asked = pages.state.withLock { $0.asked }
         #expect(try readAll(bench) == 0)
         #expect(pages.state.withLock { $0.asked } == asked)
+    }
+
+    /// Whole windows round the batch itself: no more is asked about, nor read in for whoever will not go on from there.
+    @Test(arguments: [500, 6_000, 50_000, 200_000]) func aReaderHereAndThereAsksForWhatItWants(_ size: Int) throws {
+        let bench = try bench(20_000_000 / (size + 100), bytes: size)
+        bench.pass(milliseconds: 60_000)
+        var random = Seeded(3)
+        var reads = 0
+        // Loaded once and never known for long: each read asks again.
+        while reads < 50 {
+            let at = Offset(Int64.random(in: 0..<bench.log.visibleEnd.rawValue, using: &random))
+            let before = pages.state.withLock { ($0.askedBytes, $0.loadedBytes) }
+            var found: ReadResult?
+            while found == nil {
+                switch answer(bench, at, 1) {
+                case .success(let read): found = try #require(read)
+                case .failure(.loading): bench.settle()
+                case .failure(let error): throw error
+                }
+            }
+            let range = try #require(found).slice.range
+            bench.settle()
+            bench.pass(milliseconds: 60_000)
+            // Whoever begins at the front will go on.
+            guard range.lowerBound >= Residency.windowBytes else { continue }
+            // Of small batches some lie between two entries of the index.
+            let most = 4 * Residency.windowBytes + max(2 * size, 3 * 4_096)
+            let after = pages.state.withLock { ($0.askedBytes, $0.loadedBytes) }
+            #expect(after.0 - before.0 <= most && after.1 - before.1 <= most, "\(after.0 - before.0), \(after.1 - before.1) of \(range)")
+            #expect(pages.state.withLock { $0.resident.isSuperset(of: Residency.windows(range)) }, "all that is handed out is in memory")
+            reads += 1
+        }
+    }
+
+    /// Reads of many batches, of batches of all sizes, from everywhere, below limits that lie anywhere: what is handed out is in memory.
+    @Test(arguments: 1...8) func whatIsHandedOutIsInMemory(_ seed: Int) throws {
+        var random = Seeded(seed)
+        let bench = try bench(0)
+        for _ in 0..<300 {
+            try bench.append(batch: batch(zeros: [100, 1_000, 10_000, 70_000].randomElement(using: &random) ?? 1))
+            if Bool.random(using: &random) { bench.log.endTick(now: bench.now) }
+        }
+        bench.settle()
+        let end = bench.log.visibleEnd.rawValue
+        for _ in 0..<200 {
+            // What was read ahead has ended before it goes.
+            bench.settle()
+            bench.pass(milliseconds: 10_000)
+            if Bool.random(using: &random) { pages.state.withLock { $0.resident = [] } }
+            let at = Int64.random(in: 0..<end, using: &random)
+            let limit = Offset(Int64.random(in: (at + 1)...end, using: &random))
+            let maxBytes = [0, 200, 5_000, 100_000, 3_000_000].randomElement(using: &random) ?? 0
+            var found: ReadResult?
+            while found == nil {
+                do throws(LogError) {
+                    found = try bench.log.read(from: Offset(at), maxBytes: maxBytes, below: limit, cold: cold(bench))
+                } catch {
+                    guard case .loading = error else { throw error }
+                    bench.settle()
+                }
+            }
+            let slice = try #require(found).slice
+            #expect(pages.state.withLock { $0.resident.isSuperset(of: Residency.windows(slice.range)) })
+            #expect(found?.first == Offset(at) && (found?.next ?? .zero) <= limit)
+            let waited = try bench.log.read(from: Offset(at), maxBytes: maxBytes, below: limit)
+            #expect(waited?.slice.range == slice.range && waited?.next == found?.next)
+        }
+    }
+
+    /// A reader that goes on from batch to batch asks about a MiB at once, and finds it loaded.
+    @Test func whoGoesOnAsksOnceInAStride() throws {
+        let bench = try bench(10_000, bytes: 2_000)
+        bench.pass(milliseconds: 60_000)
+        let windows = 20_600_000 / Residency.windowBytes
+        pages.state.withLock { $0.resident = Set(0...windows) }
+        #expect(try readAll(bench, maxBytes: 4_000) == 0)
+        #expect(pages.state.withLock { $0.asked } <= 6 + windows / Residency.stride)
+        #expect(pages.state.withLock { $0.loadedBytes } == 0)
+    }
+
+    /// Whoever begins in the middle has little read in for the first answer, and much once it goes on.
+    @Test func whoBeginsInTheMiddleAndGoesOnFindsTheNextOnTheirWay() throws {
+        let bench = try bench(10_000, bytes: 2_000)
+        bench.pass(milliseconds: 60_000)
+        #expect(try readAll(bench, from: Offset(5_000), maxBytes: 4_000) < 16)
+        #expect(pages.state.withLock { $0.loadedBytes } < 10_600_000)
     }
 
     @Test func afterAStartTheIndexesAreLoadedFirst() throws {

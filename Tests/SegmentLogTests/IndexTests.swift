@@ -39,6 +39,37 @@ import Testing
         #expect(times.relativeOffset(before: Timestamp(milliseconds: 8)) == 3)
     }
 
+    /// Against the batches themselves, of all sizes, some of which compaction has taken.
+    @Test(arguments: 1...20) func theIndexBoundsWhereABatchLies(_ seed: Int) {
+        var random = Seeded(seed)
+        var batches: [(first: Int64, last: Int64, range: Range<Int>)] = []
+        var offsets = OffsetIndex()
+        var sinceEntry = 0
+        var next: Int64 = 0
+        for _ in 0..<Int.random(in: 0..<200, using: &random) {
+            let at = batches.last?.range.upperBound ?? 0
+            let size = Int.random(in: 61..<[100, 5_000, 20_000][seed % 3], using: &random)
+            next += seed % 2 == 0 && Int.random(in: 0..<5, using: &random) == 0 ? Int64.random(in: 1..<9, using: &random) : 0
+            let last = next + Int64.random(in: 0..<30, using: &random)
+            if sinceEntry > 4_096 {
+                offsets.append(relativeOffset: UInt32(last), position: UInt32(at))
+                sinceEntry = 0
+            }
+            sinceEntry += size
+            batches.append((next, last, at..<at + size))
+            next = last + 1
+        }
+        let begins = Set(batches.map(\.range.lowerBound)).union([0])
+        for offset in 0..<next {
+            let place = offsets.place(of: offset)
+            guard let batch = batches.first(where: { $0.last >= offset }) else { continue }
+            #expect(begins.contains(place.from) && place.from <= batch.range.lowerBound)
+            #expect(place.latest.map { begins.contains($0) && batch.range.lowerBound <= $0 } ?? true)
+            #expect(place.end.map { batch.range.upperBound <= $0 } ?? true)
+            #expect(place.from == offsets.position(atOrBefore: offset))
+        }
+    }
+
     @Test(arguments: ["missing", "cut", "zeros", "noise", "of another segment", "unsorted"]) func damagedIndexesAreRebuilt(_ kind: String) throws {
         let bench = try closed()
         let names = try bench.disk.list(directory).map(\.name).filter { $0.hasSuffix("index") }
