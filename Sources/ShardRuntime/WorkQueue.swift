@@ -1,7 +1,10 @@
+internal import LinuxSystem
 internal import Synchronization
 
 /// Runs jobs in the order they came on helper threads of its own, which start with the first job. For what is slow and rare.
-package final class WorkQueue<Job: Sendable>: Sendable {
+///
+/// It lies in the module of those who use it: as a generic of another one, handing a job over took 9,500 instructions.
+final class WorkQueue<Job: Sendable>: Sendable {
     private struct State {
         var jobs: [Job] = []
         var threads: [Thread] = []
@@ -16,12 +19,12 @@ package final class WorkQueue<Job: Sendable>: Sendable {
     private let jobsMax: Int
     private let run: @Sendable ([Job]) -> Void
 
-    package convenience init(_ name: String, threadsMax: Int = 1, _ run: @escaping @Sendable (Job) -> Void) throws(Errno) {
+    convenience init(_ name: String, threadsMax: Int = 1, _ run: @escaping @Sendable (Job) -> Void) throws(Errno) {
         try self.init(name, threadsMax: threadsMax, jobsMax: 1) { (jobs: [Job]) in for job in jobs { run(job) } }
     }
 
     /// - Parameter jobsMax: how many of the waiting jobs `run` is given at once.
-    package init(_ name: String, threadsMax: Int = 1, jobsMax: Int, _ run: @escaping @Sendable ([Job]) -> Void) throws(Errno) {
+    init(_ name: String, threadsMax: Int = 1, jobsMax: Int, _ run: @escaping @Sendable ([Job]) -> Void) throws(Errno) {
         self.name = name
         self.threadsMax = threadsMax
         self.jobsMax = jobsMax
@@ -31,7 +34,7 @@ package final class WorkQueue<Job: Sendable>: Sendable {
 
     deinit { signal.close() }
 
-    package func add(_ job: Job) {
+    func add(_ job: Job) {
         state.withLock { state in
             guard !state.isStopped else { return }
             state.jobs.append(job)
@@ -47,7 +50,7 @@ package final class WorkQueue<Job: Sendable>: Sendable {
     }
 
     /// Waits for the jobs that were added, then ends the threads.
-    package func stop() {
+    func stop() {
         let threads = state.withLock { state in
             state.isStopped = true
             return state.threads
