@@ -35,7 +35,7 @@ package struct SessionOutput: ~Copyable {
 
     package static let copyLimit = 1024
     /// Slices from here on are sent from their file.
-    package static let fileLimit = 64 << 10
+    package static let fileLimit = 32 << 10
 
     package init() {}
 
