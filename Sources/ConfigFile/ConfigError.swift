@@ -59,8 +59,16 @@ package func quoted(_ text: String) -> String {
             shown += "…"
             break
         }
-        let isVisible = scalar.value >= 0x20 && scalar.properties.generalCategory != .control && scalar.properties.generalCategory != .format
-        shown.unicodeScalars.append(isVisible && scalar.value != 0x2028 && scalar.value != 0x2029 ? scalar : "\u{FFFD}")
+        shown.unicodeScalars.append(scalar.isVisible ? scalar : "\u{FFFD}")
     }
     return shown + "'"
+}
+
+extension Unicode.Scalar {
+    /// Neither a control nor a format character, nor a separator of lines.
+    fileprivate var isVisible: Bool {
+        if value < 0x7f { return value >= 0x20 }
+        let category = properties.generalCategory
+        return category != .control && category != .format && category != .lineSeparator && category != .paragraphSeparator
+    }
 }
