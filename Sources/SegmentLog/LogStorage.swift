@@ -64,7 +64,7 @@ extension LogStorage {
     }
 
     /// Writes `content` at the front of a file.
-    func write(_ file: FileHandle, _ content: [UInt8]) throws(StorageError) {
+    package func write(_ file: FileHandle, _ content: [UInt8]) throws(StorageError) {
         if content.isEmpty { return }
         var buffer = ByteBuffer()
         buffer.append(content)
