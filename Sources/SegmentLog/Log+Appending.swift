@@ -152,7 +152,7 @@ extension Log {
         }
         let start = segment.end
         segment.end &+= staging.count &+ (tail?.count ?? 0)
-        segment.residency.note(Residency.windows(start..<segment.end), lastInstant)
+        segment.residency.noteWritten(Residency.windows(start..<segment.end), lastInstant)
         written = segment.next
         staging.clear()
     }

@@ -17,8 +17,17 @@ struct Residency {
     private static let unit: UInt64 = 28
     private static let believed: UInt32 = 18
 
-    /// 0: never.
+    /// Windows that were written within half of that time, which began `since`; 0: none.
+    private struct Written {
+        var start: UInt32 = 0
+        var end: UInt32 = 0
+        var since: UInt32 = 0
+    }
+
+    /// When each was looked at or read in; 0: never. Who only appends takes no memory for it: there may be very many logs.
     private var seen: [UInt32] = []
+    private var written = Written()
+    private var writtenBefore = Written()
     private var loading: [Range<Int>] = []
     /// The indexes, and the segment's first and last batches, which the indexes are checked by.
     private var ends: UInt32 = 0
@@ -30,8 +39,15 @@ struct Residency {
 
     private static func time(_ now: Instant) -> UInt32 { UInt32(truncatingIfNeeded: now.rawValue >> unit) &+ 1 }
 
+    private static func isRecent(_ time: UInt32, _ now: Instant) -> Bool { time != 0 && Residency.time(now) &- time <= Residency.believed }
+
     func isKnown(_ window: Int, _ now: Instant) -> Bool {
-        window < seen.count && seen[window] != 0 && Residency.time(now) &- seen[window] <= Residency.believed
+        if window < seen.count, Residency.isRecent(seen[window], now) { return true }
+        return wasWritten(window, written, now) || wasWritten(window, writtenBefore, now)
+    }
+
+    private func wasWritten(_ window: Int, _ written: Written, _ now: Instant) -> Bool {
+        window >= Int(written.start) && window < Int(written.end) && Residency.isRecent(written.since, now)
     }
 
     func isKnown(_ windows: Range<Int>, _ now: Instant) -> Bool { windows.allSatisfy { isKnown($0, now) } }
@@ -57,6 +73,16 @@ struct Residency {
         for window in windows { seen[window] = Residency.time(now) }
     }
 
+    /// What was written last, and goes on there.
+    mutating func noteWritten(_ windows: Range<Int>, _ now: Instant) {
+        let time = Residency.time(now)
+        if written.since == 0 || time &- written.since > Residency.believed / 2 || windows.lowerBound > Int(written.end) {
+            writtenBefore = written
+            written = Written(start: UInt32(windows.lowerBound), end: 0, since: time)
+        }
+        written.end = UInt32(windows.upperBound)
+    }
+
     mutating func began(_ windows: Range<Int>) { loading.append(windows) }
 
     mutating func ended(_ windows: Range<Int>, _ now: Instant) {
@@ -64,7 +90,7 @@ struct Residency {
         note(windows, now)
     }
 
-    func knowsEnds(_ now: Instant) -> Bool { ends != 0 && Residency.time(now) &- ends <= Residency.believed }
+    func knowsEnds(_ now: Instant) -> Bool { Residency.isRecent(ends, now) }
 
     mutating func endedEnds(_ now: Instant) {
         isLoadingEnds = false

@@ -89,6 +89,22 @@ import Testing
         #expect(pages.state.withLock { $0.asked } == 0)
     }
 
+    /// For at least half of the five seconds, however it was written; then it is asked for.
+    @Test(arguments: [0, 40, 400, 3_000]) func whatWasWrittenIsKnownForAWhile(_ pause: Int64) throws {
+        let bench = try bench(0)
+        for _ in 0..<50 {
+            try bench.append(batch: batch(zeros: 50_000))
+            bench.settle()
+            bench.pass(milliseconds: pause)
+        }
+        bench.pass(milliseconds: 2_400 - min(pause, 2_400))
+        _ = answer(bench, Offset(49), 1)
+        #expect(pages.state.withLock { $0.asked } == 0)
+        bench.pass(milliseconds: 3_000)
+        _ = answer(bench, Offset(49), 1)
+        #expect(pages.state.withLock { $0.asked } > 0)
+    }
+
     @Test func aColdReaderComesBackAndFindsTheNextOnTheirWay() throws {
         let bench = try bench(100)
         bench.pass(milliseconds: 60_000)
