@@ -2,19 +2,22 @@
 """Whether a message costs the same where there is much of everything, and what a broker costs that has nothing to do.
 
     NEEDLETAIL_BINARY=.build/release/needletail Benchmarks/growth.py [--runs 3] [--messages 3000000] [--only PART …] [--long]
-        [--json FILE] [--markdown FILE] [--docs docs/benchmarks.md]
+        [--keep DIRECTORY] [--json FILE] [--markdown FILE] [--docs docs/benchmarks.md]
 
 Messages of 100 B in batches of 500, 16 of them in flight, durability `none`. Every message is acknowledged, every delivery and every log
 held against what was sent. Two figures, each with a broker of its own: the instructions of the broker's own code for a message, counted by
 callgrind once (with the driver epoll, since valgrind knows no io_uring), and its processor time for a million, user and system, as the
 median of runs in which the sizes take turns. What is compared is warmed up with as many messages: topics have been written to, connections
-used. --long fills a log with 30 GiB too, where 20 GB stay free on the disk of $TMPDIR. --runs 0 only counts, --no-instructions does not.
+used. --long fills a log with 30 GiB too, where 20 GB stay free on the disk of $TMPDIR; --keep keeps what was filled.
+--runs 0 only counts, --no-instructions does not.
 """
 import argparse
 import collections
 import contextlib
+import ctypes
 import itertools
 import json
+import mmap
 import os
 import pathlib
 import platform
@@ -43,6 +46,8 @@ CONTENT = native.make_batch([bytes((index * 7 + at) & 0xFF for at in range(SIZE)
 GIB = 1 << 30
 COUNTED = 1_000_000  # messages, whose instructions are counted
 SPARE = 20 * 10**9  # of the disk, which stays free
+FRONT = 8 << 20  # of each segment
+MEMORY_GIB = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // GIB
 MARK = "<!-- Benchmarks/growth.py writes from here -->"
 TARGET = 20  # per cent
 RANDOM = random.Random(7)
@@ -53,9 +58,9 @@ instructions, which callgrind counted with the driver epoll (medians of six coun
 out), and, where it stands, all of its processor time, the kernel's included. *growth* is from the first size to the last. *topics*: one
 connection publishes to all of them in turn. *connections*: each in turn publishes to one topic. *consumers of one queue*: each a connection
 of its own, which takes what it is given and settles it; publishing, delivering and settling together. *append to a log of*: what was in the
-log before, from a broker that was stopped. *read*: one batch at a time, in order or from random places, of what is in the page cache where it
-fits. From 4 GiB on what grows is asking the system whether a MiB of the log is still in memory, before it is read, and reading the bookkeeping
-of that from memory: an answer is believed for 5 s, in which a reader under callgrind comes to few of them twice.
+log before, from a broker that was stopped. *read*: one batch at a time, in order or from random places; logs of up to half of the memory
+are in the page cache, and held there; of the others some is and some is not. *the front of each segment*: 8 MiB of every 64 are held there, and
+read, so that the disk has no part in it. *from the disk*: what the system read from it for a message, in the count, and in the last run.
 Most of the processor time goes to pages for the page cache, and what one costs depends on when it was last used where the host takes idle
 memory back: that is what the spread shows. The client is a Python program on the same two cores; its time is not counted."""
 
@@ -225,9 +230,14 @@ def ready_pages(size):
 def seconds(broker, messages, work):
     """Processor seconds for a million messages."""
     ready_pages(messages * (SIZE + 10) * 5 // 4)
-    before = broker.cpu_seconds()
+    before = on_cores(broker.process.pid)
     work(messages // BATCH)
-    return (broker.cpu_seconds() - before) * 1e6 / messages
+    return (on_cores(broker.process.pid) - before) * 1e-3 / messages
+
+
+def on_cores(process):
+    """Nanoseconds of processor time of all its threads, user and system."""
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in pathlib.Path(f"/proc/{process}/task").iterdir())
 
 
 class Callgrind:
@@ -303,37 +313,114 @@ def of_consumers(count, messages, spent):
 
 def of_log(size, messages, spent, reading=None):
     """Appends to a log with so much in it, or reads it: its batches in order, or at random places."""
-    if shutil.disk_usage(tempfile.gettempdir()).free < size * 1.1 + SPARE:
-        return None
     before = max(1, size // len(CONTENT))
-    with filled(before) as (data, topics), Broker("--durability", "none", data=data) as broker:
+    log = Filled.of(before)
+    if log is None:
+        return None
+    fits = size <= GIB * MEMORY_GIB // 2
+    held = FRONT if reading == "front" else size if reading and fits else 0
+    with log.held(held), Broker("--durability", "none", data=log.data) as broker:
         (connection,) = open_connections(broker, 1)
         if reading:
-            places = itertools.cycle(range(before)) if reading == "in order" else iter(lambda: RANDOM.randrange(before), None)
-            read_all(connection, topics[0], messages // BATCH, places)
-            return spent(broker, messages, lambda count: read_all(connection, topics[0], count, places))
-        sent = Sent(lambda count: publish_all([connection], topics, count))
+            some = log.fronts() if reading == "front" else range(before)
+            places = itertools.cycle(some) if reading == "in order" else iter(lambda: RANDOM.choice(some), None)
+            read_all(connection, log.topic, messages // BATCH, places)
+            from_disk = bytes_read(broker)
+            sent = Sent(lambda count: read_all(connection, log.topic, count, places))
+            cost = spent(broker, messages, sent)
+            Filled.from_disk[spent is seconds, reading, size] = (bytes_read(broker) - from_disk) / (sent.batches * BATCH)
+            return cost
+        sent = Sent(lambda count: publish_all([connection], [log.topic], count))
         sent(WINDOW)
         cost = spent(broker, messages, sent)
-        expect(stored(broker), (before + sent.batches) * BATCH)
+        expect(stored(broker), (log.batches + sent.batches) * BATCH)
+        log.batches += sent.batches
         return cost
 
 
-@contextlib.contextmanager
-def filled(batches):
-    """What a broker leaves that has stored so many in one topic, and the topic's id. That broker runs without callgrind, whoever runs the next."""
-    counted, broker_module.BINARY = broker_module.BINARY, BINARY
-    with tempfile.TemporaryDirectory(prefix="growth-log-") as data:
+def bytes_read(broker):
+    """What the system has read from the disk for the broker."""
+    return int(dict(line.split(": ") for line in pathlib.Path(f"/proc/{broker.process.pid}/io").read_text().splitlines())["read_bytes"])
+
+
+class Filled:
+    """What a broker leaves that has stored so many batches in one topic: made once for each size, as long as there is room."""
+
+    known = {}
+    #: Bytes from the disk for a message: in runs or in counts, by how and of what size was read.
+    from_disk = {}
+
+    @classmethod
+    def of(cls, batches):
+        if batches not in cls.known:
+            is_kept = cls.kept and (cls.kept / str(batches)).exists()
+            if not is_kept and shutil.disk_usage(tempfile.gettempdir()).free < batches * len(CONTENT) * 1.1 + SPARE:
+                return None
+            cls.known[batches] = cls(batches)
+        return cls.known[batches]
+
+    #: Where they stay for the next call; None: they go with this one.
+    kept = None
+
+    def __init__(self, batches):
+        self.directory = tempfile.TemporaryDirectory(prefix="growth-log-", ignore_cleanup_errors=True)
+        self.data = str(self.kept / str(batches)) if self.kept else self.directory.name
+        # These brokers run without callgrind, whoever runs the next.
+        counted, broker_module.BINARY = broker_module.BINARY, BINARY
         try:
-            with Broker("--durability", "none", data=data) as broker:
-                topics, (connection,) = make_topics(broker, 1), open_connections(broker, 1)
-                publish_all([connection], topics, batches)
-                broker.process.send_signal(signal.SIGTERM)
-                if broker.process.wait(timeout=300) != 0:
-                    raise RuntimeError(f"the broker did not end well: {broker.log()}")
+            if self.kept and os.path.exists(self.data):
+                with Broker("--durability", "none", data=self.data) as broker:
+                    with native.connect(broker) as client:
+                        self.topic = client.topics(native.LIST_TOPICS)[0]["id"]
+                    self.batches = stored(broker) // BATCH
+                    self.end(broker)
+                return
+            with Broker("--durability", "none", data=self.directory.name) as broker:
+                (self.topic,), (connection,) = make_topics(broker, 1), open_connections(broker, 1)
+                publish_all([connection], [self.topic], batches)
+                self.end(broker)
+            self.batches = batches
+            if self.kept:
+                self.kept.mkdir(exist_ok=True)
+                shutil.move(self.directory.name, self.data)
         finally:
             broker_module.BINARY = counted
-        yield data, topics
+
+    def end(self, broker):
+        broker.process.send_signal(signal.SIGTERM)
+        if broker.process.wait(timeout=300) != 0:
+            raise RuntimeError(f"the broker did not end well: {broker.log()}")
+
+    def segments(self):
+        return pathlib.Path(self.data).glob(f"logs/{self.topic}-0/*.log")
+
+    def fronts(self):
+        """The batches of which `FRONT` of each segment consists."""
+        return [int(path.stem) // BATCH + number for path in self.segments() for number in range(min(FRONT, path.stat().st_size) // len(CONTENT))]
+
+    @contextlib.contextmanager
+    def held(self, most):
+        """So much of each segment is in the page cache meanwhile, and stays: a system that takes idle pages back takes none of that."""
+        libc, areas = ctypes.CDLL(None, use_errno=True), []
+        libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+        for path in self.segments():
+            with path.open("rb", buffering=0) as file:
+                size = min(most, os.fstat(file.fileno()).st_size)
+                if size and (address := libc.mmap(None, size, mmap.PROT_READ, mmap.MAP_SHARED, file.fileno(), 0)) != ctypes.c_void_p(-1).value:
+                    areas.append((ctypes.c_void_p(address), ctypes.c_size_t(size)))
+                    if libc.mlock(*areas[-1]) < 0:
+                        raise RuntimeError(f"{path} cannot be held in memory: {os.strerror(ctypes.get_errno())}")
+        try:
+            yield
+        finally:
+            for area in areas:
+                libc.munmap(*area)
+
+    @classmethod
+    def remove_all(cls):
+        for one in cls.known.values():
+            one.directory.cleanup()
+        cls.known = {}
 
 
 class Sent:
@@ -360,12 +447,9 @@ def idle(connections, topics, seconds=10):
         time.sleep(3)
         process = pathlib.Path(f"/proc/{broker.process.pid}")
 
-        def used():
-            return sum(int((task / "schedstat").read_text().split()[0]) for task in (process / "task").iterdir())
-
-        before = used()
+        before = on_cores(broker.process.pid)
         time.sleep(seconds)
-        spent = (used() - before) / 1e6
+        spent = (on_cores(broker.process.pid) - before) / 1e6
         status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
         for one in held:
             one.close()
@@ -384,9 +468,10 @@ def rows(long):
         "topics": ({"1": 1, "100": 100, "10,000": 10_000}, of_topics),
         "connections": ({"1": 1, "100": 100, "1,000": 1_000}, of_connections),
         "consumers of one queue": ({"1": 1, "100": 100, "1,000": 1_000}, of_consumers),
-        "append to a log of": (logs, of_log),
         "read, in order, a log of": (logs, lambda *words: of_log(*words, reading="in order")),
         "read, at random, a log of": (logs, lambda *words: of_log(*words, reading="at random")),
+        "read, at random, the front of each segment of": (logs, lambda *words: of_log(*words, reading="front")),
+        "append to a log of": (logs, of_log),
     }
 
 
@@ -403,7 +488,7 @@ def growth(medians):
     return f"{100 * (known[-1] / known[0] - 1):+.0f} %"
 
 
-def section(facts, measured, counted, idles):
+def section(facts, measured, counted, idles, disk):
     lines = [
         "## Growth and rest", "", f"    {facts['command']}", "",
         f"{facts['cores']} cores shared by client and broker, Linux {facts['kernel']}, {facts['date']}, {facts['version']}; load average before the start "
@@ -419,6 +504,8 @@ def section(facts, measured, counted, idles):
         if any(sizes.values()):
             medians = [statistics.median(values) if values else None for values in sizes.values()]
             lines.append("| CPU s/M | " + " | ".join(shown(values) for values in sizes.values()) + f" | {growth(medians)} |")
+        for what, values in disk.get(name, {}).items():
+            lines.append(f"| from the disk, bytes a message, {what} | " + " | ".join(f"{values.get(size) or 0:.0f}" for size in sizes) + " | |")
         lines.append("")
     if idles:
         lines += ["| at rest for 10 s, defaults | processor time | resident (without files) |", "| --- | --- | --- |"]
@@ -435,11 +522,13 @@ def main():
     parser.add_argument("--messages", type=int, default=3_000_000)
     parser.add_argument("--only", nargs="+", default=[""], metavar="PART", help="rows whose name contains one of these; `idle` is one")
     parser.add_argument("--long", action="store_true")
+    parser.add_argument("--keep", type=pathlib.Path, metavar="DIRECTORY", help="where filled logs are, and stay for the next call")
     parser.add_argument("--no-instructions", action="store_true")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--markdown", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--docs", type=pathlib.Path, metavar="FILE", help="replace the section there")
     options = parser.parse_args()
+    Filled.kept = options.keep
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     load = os.getloadavg()[0]
@@ -471,10 +560,18 @@ def main():
     facts = {
         "command": " ".join(["Benchmarks/growth.py", *words]), "cores": os.cpu_count(), "kernel": platform.release(), "date": time.strftime("%Y-%m-%d"),
         "load": load, "runs": options.runs, "messages": options.messages, "version": os.popen(f"'{BINARY}' --version").read().strip()}
-    text = section(facts, measured, counted, idles)
+    disk = {}
+    for how, what, runs in itertools.product(("in order", "at random", "front"), ("when counted", "in the last run"), (False, True)):
+        for name, (sizes, _) in chosen.items():
+            found = {size: Filled.from_disk.get((runs, how, value)) for size, value in sizes.items()}
+            if how in name and runs == (what != "when counted") and any(found.values()):
+                disk.setdefault(name, {})[what] = found
+    Filled.remove_all()
+    text = section(facts, measured, counted, idles, disk)
     print(text)
     if options.json:
-        options.json.write_text(json.dumps({"facts": facts, "cpu_s_per_m": measured, "instructions": counted, "idle": idles}, indent=1) + "\n")
+        found = {"facts": facts, "cpu_s_per_m": measured, "instructions": counted, "idle": idles, "from_disk": disk}
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
     if options.markdown:
         options.markdown.write_text(text)
     if options.docs:
