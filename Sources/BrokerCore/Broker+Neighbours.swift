@@ -35,7 +35,7 @@ extension Broker {
     }
 
     /// What the authority has to tell the members, and what they have said.
-    struct CatalogSharing {
+    struct CatalogSharing: ~Copyable {
         /// Changes that are not on disk yet, each with the catalog's end behind it.
         var waiting = RingQueue<(record: CatalogRecord, end: Offset)>()
         /// The members were told of everything below.

@@ -5,7 +5,7 @@ internal import SegmentLog
 /// Who waits for a log to reach an offset: publishers for their acknowledgement, changes of the catalog for theirs.
 ///
 /// Two queues in order of arrival: answered once written (`none`, `interval`), or once flushed.
-struct ProducerWaits {
+struct ProducerWaits: ~Copyable {
     var untilWritten = RingQueue<Waiter>()
     var untilFlushed = RingQueue<Waiter>()
 
@@ -13,15 +13,13 @@ struct ProducerWaits {
 
     /// The next one that needs nothing beyond `written`.
     mutating func popWritten(_ written: Offset) -> Waiter? {
-        guard let head = untilWritten.first, head.needed <= written else { return nil }
-        return untilWritten.popFirst()
+        untilWritten.popFirst { $0.needed <= written }
     }
 
     /// The next one that needs nothing beyond `flushed`.
     mutating func popFlushed(_ flushed: Offset) -> Waiter? {
         let flushed = Mutant.isActive("acknowledgesOneTooEarly") ? flushed + 1 : flushed
-        guard let head = untilFlushed.first, head.needed <= flushed else { return nil }
-        return untilFlushed.popFirst()
+        return untilFlushed.popFirst { $0.needed <= flushed }
     }
 
     mutating func popAny() -> Waiter? { untilWritten.popFirst() ?? untilFlushed.popFirst() }

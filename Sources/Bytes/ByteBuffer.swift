@@ -98,6 +98,8 @@ package struct ByteBuffer: ~Copyable {
 
     /// Unsigned LEB128.
     @inlinable package mutating func append(unsignedVarInt value: UInt64) {
+        // Most are lengths, counts and differences.
+        if value < 0x80 { return append(UInt8(truncatingIfNeeded: value)) }
         reserve(10)
         var rest = value
         while rest >= 0x80 {

@@ -1,47 +1,77 @@
-/// First in, first out, in a ring that grows: waiters, ready lists.
+/// First in, first out, in a ring that grows: waiters, ready lists. Elements are moved in and out: a large one is not copied on its way.
+///
+/// Its memory is a power of two of slots, of which `count` from `head` on, going round, hold elements.
+@safe
 @usableFromInline
-package struct RingQueue<Element> {
-    @usableFromInline var slots: [Element?] = []
-    @usableFromInline var head = 0
-    @usableFromInline package private(set) var count = 0
+package struct RingQueue<Element>: ~Copyable {
+    // Safety: memory for `capacity` elements that only this queue has, initialised as the head comment says; nil where `capacity` is 0.
+    @usableFromInline var slots: UnsafeMutablePointer<Element>?
+    @usableFromInline var capacity: Int
+    @usableFromInline var head: Int
+    @usableFromInline package private(set) var count: Int
 
-    @inlinable package init() {}
+    @inlinable package init() {
+        unsafe slots = nil
+        capacity = 0
+        head = 0
+        count = 0
+    }
+
+    deinit {
+        guard let slots = unsafe slots else { return }
+        // Safety: as the head comment says; nothing uses the memory any more.
+        for index in 0..<count { unsafe (slots + ((head &+ index) & (capacity &- 1))).deinitialize(count: 1) }
+        unsafe slots.deallocate()
+    }
 
     @inlinable package var isEmpty: Bool { count == 0 }
-    @inlinable package var first: Element? { count == 0 ? nil : slots[head] }
+    @inlinable package var first: Element? { element(at: 0) }
 
     /// The element behind `index` others; nil when there are not so many.
     @inlinable package func element(at index: Int) -> Element? {
-        index >= 0 && index < count ? slots[(head &+ index) & (slots.count &- 1)] : nil
+        guard index >= 0, index < count else { return nil }
+        // Safety: one of the `count` slots that hold elements.
+        return unsafe slots.unsafelyUnwrapped[(head &+ index) & (capacity &- 1)]
     }
 
-    @inlinable package mutating func append(_ element: Element) {
-        if count == slots.count { grow() }
-        slots[(head &+ count) & (slots.count &- 1)] = element
+    @inlinable package mutating func append(_ element: consuming Element) {
+        if count == capacity { grow() }
+        // Safety: the slot behind the last element; there is one after `grow`.
+        unsafe (slots.unsafelyUnwrapped + ((head &+ count) & (capacity &- 1))).initialize(to: element)
         count &+= 1
     }
 
     @inlinable package mutating func popFirst() -> Element? {
         guard count > 0 else { return nil }
-        let element = slots[head].take()
-        head = (head &+ 1) & (slots.count &- 1)
+        // Safety: the first slot holds an element, and does not any more when `head` is behind it.
+        let element = unsafe (slots.unsafelyUnwrapped + head).move()
+        head = (head &+ 1) & (capacity &- 1)
         count &-= 1
         return element
     }
 
-    @inlinable mutating func grow() {
-        var bigger: [Element?] = []
-        bigger.reserveCapacity(max(8, slots.count * 2))
-        for index in 0..<count { bigger.append(slots[(head &+ index) & (slots.count &- 1)]) }
-        while bigger.count < max(8, slots.count * 2) { bigger.append(nil) }
-        slots = bigger
+    /// Takes the first element where `isDue` says so of it.
+    @inlinable package mutating func popFirst(if isDue: (borrowing Element) -> Bool) -> Element? {
+        // Safety: the first slot holds an element.
+        guard count > 0, unsafe isDue(slots.unsafelyUnwrapped[head]) else { return nil }
+        return popFirst()
+    }
+
+    @usableFromInline mutating func grow() {
+        let more = max(8, capacity * 2)
+        let bigger = UnsafeMutablePointer<Element>.allocate(capacity: more)
+        // Safety: every element is moved into memory with room for more, in its order; then the old memory holds none.
+        for index in 0..<count { unsafe (bigger + index).initialize(to: (slots.unsafelyUnwrapped + ((head &+ index) & (capacity &- 1))).move()) }
+        if let slots = unsafe slots { unsafe slots.deallocate() }
+        unsafe slots = bigger
+        capacity = more
         head = 0
     }
 
     /// Keeps the elements that `keep` accepts, in their order.
     @inlinable package mutating func filter(_ keep: (Element) -> Bool) {
-        var rest = RingQueue()
-        while let element = popFirst() { if keep(element) { rest.append(element) } }
-        self = rest
+        for _ in 0..<count {
+            if let element = popFirst(), keep(element) { append(element) }
+        }
     }
 }

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Containers
 internal import LinuxSystem
 package import SegmentLog
 package import Wire
@@ -227,7 +228,7 @@ package final class EpollDriver: Driver {
                 finish(slot, handler)
             }
         }
-        delivering.removeAll(keepingCapacity: true)
+        delivering.empty()
     }
 
     private func accept(_ index: Int, _ handler: any DriverHandler) {

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Containers
 internal import IOUring
 internal import LinuxSystem
 package import SegmentLog
@@ -203,8 +204,8 @@ package final class IOUringDriver: Driver {
         guard !starved.isEmpty || !served.isEmpty else { return }
         for slot in starved { armReceive(slot) }
         for slot in served { armReceive(slot) }
-        starved.removeAll(keepingCapacity: true)
-        served.removeAll(keepingCapacity: true)
+        starved.empty()
+        served.empty()
     }
 
     private enum Pushed {
@@ -277,7 +278,7 @@ package final class IOUringDriver: Driver {
                 finish(slot, handler)
             }
         }
-        delivering.removeAll(keepingCapacity: true)
+        delivering.empty()
     }
 
     private func dispatch(_ completion: Completion, _ handler: any DriverHandler) {

@@ -3,7 +3,7 @@ import Containers
 /// The connections of a shard that are in their handshake, in the order in which they came.
 ///
 /// Connections that have left stay in the queue until they are its first, or until the queue is much longer than it has to be.
-struct Newcomers {
+struct Newcomers: ~Copyable {
     private var queue = RingQueue<Connection>()
     /// Those in their handshake.
     private(set) var count = 0

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Containers
 internal import LinuxSystem
 internal import Wire
 
@@ -36,7 +37,7 @@ final class Transmission {
         pieces = []
         next = 0
         stored = nil
-        run.removeAll(keepingCapacity: true)
+        run.empty()
         gather.load(run)
     }
 
@@ -53,7 +54,7 @@ final class Transmission {
     }
 
     private func step() {
-        run.removeAll(keepingCapacity: true)
+        run.empty()
         while next < pieces.count {
             let piece = pieces[next]
             if piece.region.count > 0 {
