@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Containers
 internal import Mutants
 
 // Taking batches and messages, and writing them. A batch's place is fixed when it is taken: its offset, its segment and its
@@ -141,7 +142,7 @@ extension Log {
         // Not before the checkpoint is durable that says the log is in use.
         guard background.readying == nil else { return }
         guard staging.count > 0, let segment = active, let file = segment.file else { return }
-        writing.removeAll(keepingCapacity: true)
+        writing.empty()
         writing.append(staging.region(ByteRange(start: 0, count: staging.count)))
         if let tail { writing.append(tail) }
         do {
@@ -151,6 +152,7 @@ extension Log {
             throw .storage(error)
         }
         let start = segment.end
+        newest = LogPlace(offset: written, segment: segment, position: start)
         segment.end &+= staging.count &+ (tail?.count ?? 0)
         segment.residency.noteWritten(Residency.windows(start..<segment.end), lastInstant)
         written = segment.next

@@ -188,7 +188,7 @@ extension Log {
     }
 
     private func startFlush(now: Now) {
-        guard flushing.outstanding == nil else { return }
+        guard flushing.outstanding == nil, options.durability != .none || flushing.wanted > watermarks.flushed else { return }
         var target = flushTarget
         if target == nil, options.durability == .interval, now.instant >= intervalDeadline, let segment = active {
             target = LogPlace(offset: written, segment: segment, position: segment.end)

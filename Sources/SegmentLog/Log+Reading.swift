@@ -7,6 +7,7 @@ extension Log {
     /// Whole batches of one segment from the one that contains `offset` on, at most `maxBytes` (the first batch whole even when it
     /// is larger), all below `limit`. nil when there is nothing at or behind `offset` below `limit`.
     package func read(from offset: Offset, maxBytes: Int, below limit: Offset, cold: ColdReads = .wait) throws(LogError) -> ReadResult? {
+        if let newest = readNewest(from: offset, maxBytes: maxBytes, below: limit) { return newest }
         guard let found = try find(offset, below: limit, bytes: maxBytes, cold) else { return nil }
         let memory = found.memory
         let first = found.header.baseOffset
@@ -31,6 +32,16 @@ extension Log {
         }
         found.segment.lastRead = (next, end)
         return ReadResult(slice: LogSlice(memory: memory, range: found.position..<end), first: first, next: next)
+    }
+
+    /// All of the last write, for who has read up to there: it was made a moment ago, of whole batches without holes.
+    private func readNewest(from offset: Offset, maxBytes: Int, below limit: Offset) -> ReadResult? {
+        guard let newest, newest.offset == offset, limit >= written, offset >= watermarks.start else { return nil }
+        let segment = newest.segment
+        guard segment === active, segment.lastRead?.next == offset, segment.end &- newest.position <= maxBytes else { return nil }
+        guard let memory = segment.memory, memory.count >= segment.end, !memory.hasFailed else { return nil }
+        segment.lastRead = (written, segment.end)
+        return ReadResult(slice: LogSlice(memory: memory, range: newest.position..<segment.end), first: offset, next: written)
     }
 
     /// The one batch that contains `offset` (or the next one, where compaction left a hole), below `limit`.

@@ -92,10 +92,10 @@ extension Log {
 
     /// Starts to prepare the next segment when the active one is half full, where short flushes are waited for.
     func prepareSpare(now: Now) {
+        guard options.durability.waitsForFlush, flushing.typicalBytes < Self.bulkFlushBytes else { return }
         guard !storage.isVolatile, fault == nil, background.spare == nil, background.preparing == nil, let segment = active else { return }
         // Not before the log is ready: readying removes an earlier life's spares, which have the same names.
         guard toPrepare == nil || Mutant.isActive("preparesBeforeReady") else { return }
-        guard options.durability.waitsForFlush, flushing.typicalBytes < Self.bulkFlushBytes else { return }
         guard segment.end >= segment.limit / 2 else { return }
         guard now.instant >= background.preparationPause.end || Mutant.isActive("preparesAgainAtOnce") else { return }
         let size = min(segment.limit * 4, segmentLimit)

@@ -65,6 +65,8 @@ package final class Log {
     var segments: [Segment] = []
     /// Bytes of the active segment that are not written yet, from its `end` on.
     var staging = ByteBuffer()
+    /// Where the last write began, in the active segment: who follows the log reads on from there, and need not look for it.
+    var newest: LogPlace?
     /// The pieces of a write, while it lasts.
     var writing: [MemoryRegion] = []
     /// The batch of single messages that is being joined at the end of `staging`.
