@@ -294,7 +294,7 @@ extension Broker {
     /// The lane's cursor is to be written.
     func changed(_ lane: Lane) {
         lane.partition.isFloorMoved = true
-        guard lane.subscription.isPersistent, !lane.isDirty else { return }
+        guard lane.isPersistent, !lane.isDirty else { return }
         lane.isDirty = true
         if !isCursorTimerSet {
             isCursorTimerSet = true

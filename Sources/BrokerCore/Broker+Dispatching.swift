@@ -21,7 +21,7 @@ extension Broker {
             guard !lane.isDetached else { continue }
             switch visit(lane, &budget) {
             case .more: makeReady(lane)
-            case .empty: lane.batch = nil
+            case .empty: if lane.batch != nil { lane.batch = nil }
             case .nobody:
                 lane.batch = nil
                 if !lane.isBlocked {
@@ -36,7 +36,8 @@ extension Broker {
 
     /// One delivery at most.
     private func visit(_ lane: Lane, _ budget: inout Int) -> Visit {
-        guard let log = lane.partition.log, !lane.partition.isDeleted else { return .empty }
+        let (partition, subscription) = (lane.partition, lane.subscription)
+        guard let log = partition.log, !partition.isDeleted else { return .empty }
         let end = log.visibleEnd
         if log.watermarks.start > lane.cursor.retentionFloor { loseBelowStart(lane, log.watermarks.start) }
         guard let pending = lane.cursor.pending(below: end), pending.first < end else { return .empty }
@@ -45,21 +46,20 @@ extension Broker {
             lane.isStalled = true
             return .empty
         }
-        guard let consumer = lane.subscription.nextConsumer() else { return .nobody }
-        let delivered: Bool
+        guard let consumer = subscription.nextConsumer() else { return .nobody }
         do throws(LogError) {
             switch consumer.form {
-            case .batches: delivered = try deliverBatches(lane, log, pending, end, consumer, &budget)
-            case .records: delivered = try deliverRecords(lane, log, pending, end, consumer, &budget)
+            case .batches: try deliverBatches(lane, log, pending, end, consumer, &budget)
+            case .records: try deliverRecords(lane, log, pending, end, consumer, &budget)
             }
         } catch .loading {
             // It is on its way from the disk; its arrival makes the lane ready again.
-            lane.subscription.offerTurn(consumer)
+            subscription.offerTurn(consumer)
             return .empty
         } catch {
             // A damaged copy is given up. What the log cannot show is nobody's to guess: who reads it is told, and goes.
             counters.unreadable &+= 1
-            if log.fault != nil { logMoved(lane.partition) }
+            if log.fault != nil { logMoved(partition) }
             if case .damaged = error, pending.first < log.watermarks.start {
                 counters.dropped &+= UInt64(dropAside(lane) { $0.first <= pending.first.rawValue && pending.first.rawValue <= $0.last })
                 return .more
@@ -67,8 +67,8 @@ extension Broker {
             endReading(lane, consumer, at: pending.first, error)
             return .empty
         }
-        lane.subscription.offerTurn(consumer)
-        return delivered || lane.cursor.pending(below: end) != nil ? .more : .empty
+        subscription.offerTurn(consumer)
+        return lane.cursor.pending(below: end) != nil ? .more : .empty
     }
 
     /// The log has forgotten what lies below `start`; who had it in flight owes nothing for it any more.
@@ -87,7 +87,7 @@ extension Broker {
     /// Whole batches, as many as the credit covers; the first one whole even where it does not.
     private func deliverBatches(
         _ lane: Lane, _ log: Log, _ pending: Cursor.Pending, _ end: Offset, _ consumer: Consumer, _ budget: inout Int
-    ) throws(LogError) -> Bool {
+    ) throws(LogError) {
         let room = min(consumer.credit.messages, consumer.unsettledLimit - consumer.unsettled)
         let limit = min(pending.last + 1, min(end, pending.first + room))
         let maxBytes = Int(min(Int64(min(options.deliveryBytes, max(budget, 1))), consumer.credit.bytes))
@@ -101,26 +101,25 @@ extension Broker {
         } else if let batch = try batch(lane, log, at: pending.first, below: end, cold: .comeBack(now.instant)) {
             (slice, first, next) = (batch.slice, batch.baseOffset, batch.lastOffset + 1)
         } else {
-            return false
+            return
         }
-        if skipHole(lane, pending, upTo: first) { return false }
+        if skipHole(lane, pending, upTo: first) { return }
         first = max(first, pending.first)
         next = min(next, pending.last + 1)
         let holes = first < log.holesBelow ? slice.holes(first, next - 1) : []
         if holes.first == first.rawValue...(next.rawValue - 1) {
             _ = skipHole(lane, pending, upTo: next)
-            return false
+            return
         }
         deliver(lane, pending, first, next - 1, consumer, slice.range.count, .batches(slice))
         for hole in holes { settle(hole, lane, consumer) }
         budget -= slice.range.count
-        return true
     }
 
     /// A run of records of one batch, never more than the credit.
     private func deliverRecords(
         _ lane: Lane, _ log: Log, _ pending: Cursor.Pending, _ end: Offset, _ consumer: Consumer, _ budget: inout Int
-    ) throws(LogError) -> Bool {
+    ) throws(LogError) {
         if let batch = lane.batch, batch.baseOffset <= pending.first, pending.first <= batch.lastOffset {
             // Still the batch of the last run.
         } else {
@@ -128,7 +127,7 @@ extension Broker {
             lane.place = nil
             lane.runs = nil
         }
-        guard let batch = lane.batch else { return false }
+        guard let batch = lane.batch else { return }
         if lane.checked != batch.baseOffset {
             do throws(LogError) { try log.check(batch) } catch {
                 lane.batch = nil
@@ -136,13 +135,13 @@ extension Broker {
             }
             lane.checked = batch.baseOffset
         }
-        if skipHole(lane, pending, upTo: batch.baseOffset) { return false }
+        if skipHole(lane, pending, upTo: batch.baseOffset) { return }
         var available = min(pending.last, batch.lastOffset) - pending.first + 1
         var index = Int(pending.first - batch.baseOffset)
         if batch.hasHoles, let runs = runs(batch, lane) {
             let run = runs.first { $0.upperBound >= pending.first.rawValue }
-            if skipHole(lane, pending, upTo: run.map { Offset($0.lowerBound) } ?? batch.lastOffset + 1) { return false }
-            guard let run else { return false }
+            if skipHole(lane, pending, upTo: run.map { Offset($0.lowerBound) } ?? batch.lastOffset + 1) { return }
+            guard let run else { return }
             // Among records, not offsets.
             index = Int(pending.first.rawValue - run.lowerBound)
             for before in runs where before.upperBound < run.lowerBound { index += before.count }
@@ -158,7 +157,7 @@ extension Broker {
         if batch.isCompressed {
             deliver(lane, pending, pending.first, pending.first + (count - 1), consumer, batch.slice.range.count, .batches(batch.slice))
             budget -= batch.slice.range.count
-            return true
+            return
         }
         let memory = batch.slice.memory
         let base = batch.slice.range.lowerBound
@@ -179,7 +178,7 @@ extension Broker {
             count = Int64(Broker.readableCount(batch, from: index, limit: Int(count)))
             guard count > 0 else {
                 passOver(lane, pending, batch)
-                return false
+                return
             }
             do throws(ByteError) {
                 range = try RecordReader.range(of: index, through: index + Int(count) - 1, in: bytes, records: Broker.relative(batch))
@@ -191,7 +190,6 @@ extension Broker {
             lane, pending, pending.first, pending.first + (count - 1), consumer, range.count,
             .records(slice, base: RecordBase(offset: batch.baseOffset, timestamp: batch.baseTimestamp)))
         budget -= range.count + 64
-        return true
     }
 
     /// The offsets of a batch with holes, looked up once while the lane reads it.
@@ -227,6 +225,7 @@ extension Broker {
         _ lane: Lane, _ pending: Cursor.Pending, _ first: Offset, _ last: Offset, _ consumer: Consumer, _ bytes: Int, _ content: Delivery.Content
     ) {
         let count = last - first + 1
+        let partition = lane.partition
         if consumer.settlesItself {
             counters.settled &+= UInt64(lane.cursor.pass(pending, through: last, by: consumer.number))
             changed(lane)
@@ -240,13 +239,13 @@ extension Broker {
         if consumer.unsettled >= consumer.unsettledLimit { counters.unsettledPerConsumer &+= 1 }
         counters.deliveries &+= UInt64(count)
         counters.bytesOut &+= UInt64(bytes)
-        if isTracing { traceDelivered(lane.partition, first, last) }
+        if isTracing { traceDelivered(partition, first, last) }
         if pending.isRedelivery { counters.redeliveries &+= UInt64(count) }
         effects.append(
             .deliver(
                 consumer.session.id,
                 Delivery(
-                    consumer: consumer.id, topic: lane.partition.id.topic, partition: lane.partition.id.index, first: first, last: last,
+                    consumer: consumer.id, topic: partition.id.topic, partition: partition.id.index, first: first, last: last,
                     attempt: pending.attempt, isRedelivery: pending.isRedelivery && !Mutant.isActive("redeliversUnflagged"), content: content)))
     }
 }

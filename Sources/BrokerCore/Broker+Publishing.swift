@@ -39,12 +39,12 @@ extension Broker {
     private func promise(_ asked: Durability, _ partition: Partition, _ log: Log) -> Durability {
         if partition.isMemory { return .none }
         let own = log.options.durability
+        if asked == .none { return own }
         // `each` is a way of flushing that a log has or has not; its guarantee is that of `group`.
         return max(own, asked == .each && own != .each ? .group : asked)
     }
 
-    func wait(_ partition: Partition, _ log: Log, _ waiter: Waiter, _ durability: Durability) {
-        var waiter = waiter
+    func wait(_ partition: Partition, _ log: Log, _ waiter: consuming Waiter, _ durability: Durability) {
         waiter.since = now.instant
         if durability.waitsForFlush {
             if !log.options.durability.waitsForFlush { log.requestFlush(through: waiter.needed) }

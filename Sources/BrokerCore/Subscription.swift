@@ -70,6 +70,8 @@ final class Subscription {
 final class Lane {
     unowned let subscription: Subscription
     unowned let partition: Partition
+    /// The subscription's, which is asked with every delivery.
+    let isPersistent: Bool
     var cursor: Cursor
     /// In the ready list.
     var isReady = false
@@ -99,6 +101,7 @@ final class Lane {
     init(subscription: Subscription, partition: Partition, cursor: Cursor) {
         self.subscription = subscription
         self.partition = partition
+        isPersistent = subscription.isPersistent
         self.cursor = cursor
     }
 }
