@@ -15,8 +15,8 @@ package final class Broker {
     package let shard: Int
     package let map: PartitionMap
     package internal(set) var counters = BrokerCounters()
-    /// What the shard is to do, in order. Drained with `takeEffects`.
-    package internal(set) var effects: [Effect] = []
+    /// What the shard is to do, in order.
+    var effects = RingQueue<Effect>()
 
     let storage: any LogStorage
     let memoryStorage = MemoryStorage()
@@ -286,14 +286,16 @@ package final class Broker {
         effects.append(.respond(session, id, response))
     }
 
-    /// Moves the effects to `taken`, which is empty; both arrays keep their memory.
-    package func takeEffects(into taken: inout [Effect]) {
-        swap(&taken, &effects)
-    }
+    /// How many things the shard is to do.
+    package var effectCount: Int { effects.count }
+
+    /// The next of them. One at a time, so that none is copied on its way.
+    package func takeEffect() -> Effect? { effects.popFirst() }
 
     package func takeEffects() -> [Effect] {
         var taken: [Effect] = []
-        swap(&taken, &effects)
+        taken.reserveCapacity(effects.count)
+        while let effect = effects.popFirst() { taken.append(effect) }
         return taken
     }
 
@@ -344,7 +346,7 @@ package final class Broker {
         // Answering may append again (a move resumed): those wait for the next tick.
         swap(&writing, &touched)
         for partition in writing { write(partition) }
-        writing.removeAll(keepingCapacity: true)
+        writing.empty()
         dispatch()
     }
 

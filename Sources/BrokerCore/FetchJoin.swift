@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Containers
 internal import SegmentLog
 
 /// A fetch of topics that several shards own: a part of it for each of them.

@@ -212,7 +212,7 @@ package final class Switchboard {
     /// - Parameter figures: adds what the shard counts to what its broker does.
     package func takeEffects(into effects: inout [Effect], figures: ([Statistic]) -> [Statistic]) {
         // An answer to the broker itself may lead to others.
-        while !broker.effects.isEmpty {
+        while broker.effectCount > 0 {
             for effect in broker.takeEffects() {
                 var effect = effect
                 if case .respond(let session, let id, .statistics(let own)) = effect, session.isBroker {
@@ -227,7 +227,7 @@ package final class Switchboard {
     }
 
     /// Whether there are effects that were not taken.
-    package var hasEffects: Bool { !arrived.isEmpty || !broker.effects.isEmpty }
+    package var hasEffects: Bool { !arrived.isEmpty || broker.effectCount > 0 }
 
     package func hasMail(for shard: Int) -> Bool { !broker.mail[shard].isEmpty }
     package var hasMail: Bool { broker.mail.contains { !$0.isEmpty } }

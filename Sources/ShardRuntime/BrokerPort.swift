@@ -36,11 +36,11 @@ enum BrokerPort {
         }
     }
 
-    /// Ranges in the requests lie in `input`, which is only read (or copied) during the call.
-    func perform(_ requests: [(id: RequestID, request: Request)], from session: SessionID, input: RawSpan, now: Now) {
+    /// Ranges in the request lie in `input`, which is only read (or copied) during the call.
+    func perform(_ request: Request, _ id: RequestID, from session: SessionID, input: RawSpan, now: Now) {
         switch self {
-        case .here(let broker): for (id, request) in requests { broker.perform(request, id, from: session, input: input, now: now) }
-        case .among(let neighbours): for (id, request) in requests { neighbours.board.perform(request, id, from: session, input: input, now: now) }
+        case .here(let broker): broker.perform(request, id, from: session, input: input, now: now)
+        case .among(let neighbours): neighbours.board.perform(request, id, from: session, input: input, now: now)
         }
     }
 
@@ -50,7 +50,7 @@ enum BrokerPort {
     /// Whether there is something to be passed on at once.
     var hasWork: Bool {
         switch self {
-        case .here(let broker): !broker.effects.isEmpty
+        case .here(let broker): broker.effectCount > 0
         case .among(let neighbours): neighbours.hasWork
         }
     }

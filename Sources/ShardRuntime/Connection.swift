@@ -1,5 +1,6 @@
 import Bytes
 import BrokerCore
+import Containers
 import Mutants
 import SegmentLog
 import Wire
@@ -106,8 +107,7 @@ final class Connection {
     /// Gives the driver what was said since the last send, unless one is in flight. True when the socket has taken all of it.
     func send(by driver: any Driver, at now: Instant) -> Bool {
         guard !isSending || Mutant.isActive("sendsTwiceAtOnce"), state != .closing, output.pendingBytes > 0 else { return false }
-        output.closePiece()
-        pieces.removeAll(keepingCapacity: true)
+        pieces.empty()
         output.appendPieces(to: &pieces)
         if let lane {
             lane.load(pieces)

@@ -36,6 +36,7 @@ extension Shard {
     }
 
     package func acceptFailed(_ listener: ListenerID, _ reason: String) {
+        wasBusy = true
         counters.acceptFailures += 1
         log.error("accept_failed", [("reason", .text(reason)), ("retry_after_ms", 1_000)])
         sweep.resume(listener, after: driver.now.instant)

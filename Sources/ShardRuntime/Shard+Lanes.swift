@@ -58,7 +58,10 @@ extension Shard {
     func serveLanes() {
         for connection in lanes {
             guard let end = connection.lane, connection.state != .closing else { continue }
-            if connection.isSending { pushLane(connection, end) }
+            if connection.isSending {
+                pushLane(connection, end)
+                afterSending(connection, driver.now)
+            }
             if connection.isReceiving { _ = readLane(connection, end) }
         }
     }
@@ -93,7 +96,7 @@ extension Shard {
         guard !connection.hasUnreadableInFlight else { return disconnected(connection.socket, .unreadable) }
         end.lane.show()
         end.lane.wakeClient(.input)
-        if isDone { sentAtOnce(connection) }
+        if isDone { noteSent(connection, driver.now.instant) }
     }
 
     /// The client has gone. What it wrote before is carried out, as it would be from a socket.

@@ -40,7 +40,7 @@ extension Shard {
             if isLate { abort(connection) }
             isWaiting = true
         }
-        sendAll(now.instant)
+        sendAll(now)
         // One more grace period when late: an operation or a shard that holds on must not hold the process.
         let isOver = isLate && now.instant.nanoseconds(since: until) > 1_000_000_000
         guard !isWaiting || isOver else { return }

@@ -45,9 +45,9 @@ package final class Shard: DriverHandler {
     /// What came out of one of them last.
     var lanePiece = ByteBuffer()
     /// Connections with something to send at the end of the tick.
-    private var senders: [Connection] = []
+    var senders: [Connection] = []
     /// The same while they are gone through.
-    private var sending: [Connection] = []
+    var sending: [Connection] = []
     private var requests: [(id: RequestID, request: Request)] = []
     private var effects: [Effect] = []
     package internal(set) var counters = ShardCounters()
@@ -118,11 +118,15 @@ package final class Shard: DriverHandler {
 
     /// One pass. Waits for work at most until the next deadline of broker, sweep or drain.
     package func tick() {
-        waitForWork()
+        let due = nextDuty()
+        let isLooking = !owesTick && isRunning && waiting.looksAgain(at: driver.now.instant)
+        waitForWork(until: isLooking ? driver.now.instant : due)
         owesTick = false
         if !lanes.isEmpty { serveLanes() }
         let now = driver.now
         if case .among(let neighbours) = broker { takeMail(neighbours, now) }
+        // It spins, and found nothing.
+        if isLooking, !wasBusy, now.instant < due { return }
         let isTimed = wasBusy && stages.isDue(now.instant)
         if isTimed { stages.received(since: now.instant, at: driver.readClock()) }
         let own = broker.own
@@ -131,15 +135,9 @@ package final class Shard: DriverHandler {
         if isTimed { stages.appended(at: driver.readClock()) }
         for notice in own.takeNotices() { tell(notice) }
         if let fault = own.fatalFault, failure == nil { fail(fault) }
-        switch broker {
-        case .here(let broker): broker.takeEffects(into: &effects)
-        case .among(let neighbours):
-            neighbours.board.takeEffects(into: &effects) { $0 + figures }
-            post(neighbours)
-        }
         passOnEffects(now)
         if sweep.isDue(now.instant) { sweepSome(now) }
-        sendAll(now.instant)
+        sendAll(now)
         if own.isTracing { own.traceTickEnded() }
         if wasBusy {
             let end = isTimed || waiting.mode == .adaptive ? driver.readClock() : now.instant
@@ -151,8 +149,7 @@ package final class Shard: DriverHandler {
         if case .draining(let until) = state { drainFurther(now, until: until) }
     }
 
-    private func waitForWork() {
-        let deadline = deadline()
+    private func waitForWork(until deadline: Instant) {
         guard deadline > driver.now.instant, doorbell != nil || !lanes.isEmpty else { return driver.poll(until: deadline, self) }
         // Said first, then looked once more: who brings something does it the other way round.
         doorbell?.fallAsleep()
@@ -162,10 +159,10 @@ package final class Shard: DriverHandler {
         lanesWakeUp()
     }
 
-    private func deadline() -> Instant {
+    /// When there is something to do though nothing comes.
+    private func nextDuty() -> Instant {
         let now = driver.now.instant
         if owesTick { return now }
-        if isRunning, waiting.looksAgain(at: now) { return now }
         var next = connections.count > 0 || sweep.isWaiting ? sweep.next : .distantFuture
         // Sessions may have asked for something after the tick's effects were taken.
         next = broker.hasWork ? now : min(next, broker.own.nextDeadline)
@@ -236,6 +233,7 @@ package final class Shard: DriverHandler {
     }
 
     package func closed(_ socket: SocketID) {
+        wasBusy = true
         guard let connection = connections[socket] else { return }
         connections.remove(connection)
         removeLane(of: connection)
@@ -323,7 +321,7 @@ package final class Shard: DriverHandler {
     private func room(for wanted: Int, behind there: Int) -> Int { min(wanted, max(Shard.reserveBytes, 2 * there)) }
 
     /// Goes on with what a session had left unread until its requests were answered.
-    private func resume(_ connection: Connection, _ now: Now) {
+    func resume(_ connection: Connection, _ now: Now) {
         // What it says is not read either, while it does not take what it is told.
         guard connection.isHeld, !connection.session.isHolding, connection.isWritable, connection.state == .open else { return }
         do throws(ProtocolError) {
@@ -350,8 +348,9 @@ package final class Shard: DriverHandler {
         connection.asked(connection.output.asked.count, bytes: connection.output.asked.bytes)
         if connection.output.asked.bytes > 0 { connection.hasPublished = true }
         connection.output.takeRequests(into: &requests)
-        broker.perform(requests, from: connection.id, input: input, now: now)
-        requests.removeAll(keepingCapacity: true)
+        // Taken out from behind: a loop over them would copy each.
+        requests.reverse()
+        while let (id, request) = requests.popLast() { broker.perform(request, id, from: connection.id, input: input, now: now) }
     }
 
     func fail(_ connection: Connection, _ error: ProtocolError) {
@@ -362,13 +361,23 @@ package final class Shard: DriverHandler {
 
     /// After a session was called: something may be there to send, or to close; and both directions are held to their marks.
     func afterSession(_ connection: Connection) {
+        heed(connection)
+        if connection.output.pendingBytes > 0 { list(connection) }
+        hold(connection)
+    }
+
+    /// What a session wants beside sending.
+    private func heed(_ connection: Connection) {
         if !connection.output.reached.isEmpty { note(limitsOf: connection) }
         if connection.isNewcomer, connection.session.isEstablished { newcomers.leave(connection) }
         // A session may ask for something without input, such as to be rid of a consumer.
         if !connection.output.requests.isEmpty { perform(requestsOf: connection, RawSpan(), driver.now) }
         if connection.output.closes { endSession(of: connection, reason: nil) }
         if connection.output.laneRequest != nil { answerLaneRequest(of: connection) }
-        if connection.output.pendingBytes > 0 { list(connection) }
+    }
+
+    /// Counts what a connection has, and holds both of its directions to their marks.
+    func hold(_ connection: Connection) {
         count(inputOf: connection)
         count(memoryOf: connection)
         balance(connection)
@@ -377,80 +386,44 @@ package final class Shard: DriverHandler {
     // MARK: Effects out
 
     private func passOnEffects(_ now: Now) {
-        guard !effects.isEmpty else { return }
+        switch broker {
+        case .here(let broker):
+            // What sessions ask meanwhile is answered in the next tick.
+            for _ in 0..<broker.effectCount { if let effect = broker.takeEffect() { passOn(effect) } }
+        case .among(let neighbours):
+            neighbours.board.takeEffects(into: &effects) { $0 + figures }
+            post(neighbours)
+            for effect in effects { passOn(effect) }
+            effects.removeAll(keepingCapacity: true)
+        }
+    }
+
+    private func passOn(_ effect: consuming Effect) {
         wasBusy = true
-        for effect in effects {
-            switch effect {
-            case .respond(let session, let id, let response):
-                guard let connection = connections[session] else { continue }
-                connection.answered()
-                guard connection.state == .open else { continue }
-                if case .statistics(let counted) = response {
-                    connection.session.complete(id, .statistics(complete(counted)), &connection.output)
-                } else {
-                    connection.session.complete(id, response, &connection.output)
-                }
-                afterSession(connection)
-                resume(connection, now)
-            case .deliver(let session, let delivery):
-                guard let connection = connections[session], connection.state == .open else { continue }
-                connection.takesDeliveries = true
-                connection.session.deliver(delivery, &connection.output)
-                afterSession(connection)
-            case .notify(let session, let consumer, let event):
-                guard let connection = connections[session], connection.state == .open else { continue }
-                connection.session.notify(consumer, event, &connection.output)
-                afterSession(connection)
+        switch consume effect {
+        case .respond(let session, let id, let response):
+            guard let connection = connections[session] else { return }
+            connection.answered()
+            guard connection.state == .open else { return }
+            list(connection)
+            if case .statistics(let counted) = response {
+                connection.session.complete(id, .statistics(complete(counted)), &connection.output)
+            } else {
+                connection.session.complete(id, response, &connection.output)
             }
+            heed(connection)
+        case .deliver(let session, let delivery):
+            guard let connection = connections[session], connection.state == .open else { return }
+            connection.takesDeliveries = true
+            list(connection)
+            connection.session.deliver(delivery, &connection.output)
+            heed(connection)
+        case .notify(let session, let consumer, let event):
+            guard let connection = connections[session], connection.state == .open else { return }
+            list(connection)
+            connection.session.notify(consumer, event, &connection.output)
+            heed(connection)
         }
-        effects.removeAll(keepingCapacity: true)
-    }
-
-    private func list(_ connection: Connection) {
-        guard !connection.isListed else { return }
-        connection.isListed = true
-        senders.append(connection)
-    }
-
-    func sendAll(_ now: Instant) {
-        guard !senders.isEmpty else { return }
-        // What is taken at once may have a connection listed again from in here, for the next tick.
-        swap(&senders, &sending)
-        // The last listed are those with deliveries, which somebody waits for; acknowledgements wake the other side after them.
-        for connection in sending.reversed() {
-            connection.isListed = false
-            counters.bytesSent += UInt64(connection.isSending ? 0 : connection.output.pendingBytes)
-            if connection.send(by: driver, at: now) { sentAtOnce(connection) }
-            if let lane = connection.lane, connection.isSending { pushLane(connection, lane) }
-            closeIfDrained(connection)
-        }
-        sending.removeAll(keepingCapacity: true)
-        if !senders.isEmpty { owesTick = true }
-    }
-
-    /// Behind this tick's dispatching: who may be given more now waits for the next.
-    func sentAtOnce(_ connection: Connection) {
-        let couldWrite = connection.isWritable
-        sent(connection.socket)
-        if connection.isWritable != couldWrite { owesTick = true }
-    }
-
-    package func sent(_ socket: SocketID) {
-        wasBusy = true
-        guard let connection = connections[socket] else { return }
-        connection.sent()
-        connection.lastActive = driver.now.instant
-        counters.sends += 1
-        count(memoryOf: connection)
-        if connection.output.pendingBytes > 0 { list(connection) }
-        balance(connection)
-        if connection.output.laneRequest != nil { answerLaneRequest(of: connection) }
-        resume(connection, driver.now)
-        closeIfDrained(connection)
-    }
-
-    private func closeIfDrained(_ connection: Connection) {
-        if connection.state == .draining, connection.isDrained { abort(connection) }
     }
 
     // MARK: Storage, other threads, time
@@ -461,6 +434,7 @@ package final class Shard: DriverHandler {
     }
 
     package func woken() {
+        wasBusy = true
         for command in commands.take() {
             switch command {
             case .stop(let within): stop(within: within)

@@ -76,10 +76,13 @@ final class BrokerFleet {
     }
 
     /// What was not taken yet.
-    var pending: [Effect] { boards.isEmpty ? brokers[0].effects : effects }
+    var pending: [Effect] {
+        if boards.isEmpty { effects += brokers[0].takeEffects() }
+        return effects
+    }
 
     func takeEffects() -> [Effect] {
-        guard !boards.isEmpty else { return brokers[0].takeEffects() }
+        if boards.isEmpty { effects += brokers[0].takeEffects() }
         for board in boards { board.takeEffects(into: &effects) { $0 } }
         defer { effects = [] }
         return effects

@@ -1,5 +1,6 @@
 package import BrokerCore
 package import Bytes
+internal import Containers
 package import SegmentLog
 
 /// What a session has to say: bytes and stored slices for its peer, requests for the broker, and whether to close.
@@ -58,6 +59,15 @@ package struct SessionOutput: ~Copyable {
         requests.append((id, request))
     }
 
+    /// As `request`, of what comes with every message: moved fewer times.
+    package mutating func request(_ append: consuming Append, id: RequestID) {
+        if append.answer == .whenReached {
+            asked.count += 1
+            asked.bytes += append.content.byteCount
+        }
+        requests.append((id, .append(append)))
+    }
+
     package mutating func reach(_ limit: SessionLimit) { reached.append(limit) }
     package mutating func clearReached() { reached.removeAll() }
 
@@ -70,14 +80,14 @@ package struct SessionOutput: ~Copyable {
         asked = (0, 0)
     }
 
-    /// Names the bytes written since the last piece. Called before the output is sent.
+    /// Names the bytes written since the last piece.
     package mutating func closePiece() {
         guard bytes.count > pieceStart else { return }
         pieces.append(.bytes(ByteRange(start: pieceStart, count: bytes.count - pieceStart)))
         pieceStart = bytes.count
     }
 
-    /// Where the pieces lie. They stay valid until `clear`; nothing may be written meanwhile.
+    /// Where the pieces lie, and what was written behind them. They stay valid until `clear`; nothing may be written meanwhile.
     package func appendPieces(to list: inout [OutputPiece]) {
         for piece in pieces {
             switch piece {
@@ -85,6 +95,8 @@ package struct SessionOutput: ~Copyable {
             case .slice(let slice): list.append(OutputPiece(slice))
             }
         }
+        guard bytes.count > pieceStart else { return }
+        list.append(OutputPiece(bytes.region(ByteRange(start: pieceStart, count: bytes.count - pieceStart))))
     }
 
     /// Gives the memory of an empty output back.
@@ -98,7 +110,7 @@ package struct SessionOutput: ~Copyable {
     /// Forgets everything that was sent and keeps the memory.
     package mutating func clear() {
         bytes.clear()
-        pieces.removeAll(keepingCapacity: true)
+        pieces.empty()
         pieceStart = 0
         referencedBytes = 0
     }

@@ -14,7 +14,6 @@ final class Bed {
     private var now = Now(instant: Instant(nanoseconds: 1_000_000_000), time: Sample.time)
     private var output = SessionOutput()
     private var asked: [(id: RequestID, request: Request)] = []
-    private var effects: [Effect] = []
     /// The id of the topic `bench`.
     private(set) var topic: UInt32 = 0
     /// Where the last delivery ended.
@@ -51,9 +50,7 @@ final class Bed {
             for (id, request) in asked { broker.perform(request, id, from: Bed.session, input: rest, now: now) }
             asked.removeAll(keepingCapacity: true)
             broker.endTick(now: now)
-            broker.takeEffects(into: &effects)
-            for effect in effects { messages &+= take(effect) }
-            effects.removeAll(keepingCapacity: true)
+            while let effect = broker.takeEffect() { messages &+= take(effect) }
         } while used < input.byteCount
         output.closePiece()
         sent = output.pendingBytes

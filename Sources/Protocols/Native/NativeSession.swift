@@ -190,10 +190,9 @@ package final class NativeSession: WireSession {
     }
 
     private func append(_ append: Append, _ correlation: UInt64, _ output: inout SessionOutput) throws(ProtocolError) {
-        switch append.answer {
-        case .whenReached: try ask(.append(append), correlation, .plain, &output)
-        case .never: askSilently(.append(append), &output)
-        }
+        guard append.answer == .whenReached else { return output.request(append, id: RequestWeight.silent.id(0)) }
+        guard let id = try admit(correlation, .plain, &output) else { return }
+        output.request(append, id: id)
     }
 
     /// The requests that come now and then, and always have an answer.
@@ -247,16 +246,22 @@ package final class NativeSession: WireSession {
     private func ask(
         _ request: consuming Request, _ correlation: UInt64, _ weight: RequestWeight, _ output: inout SessionOutput
     ) throws(ProtocolError) {
+        guard let id = try admit(correlation, weight, &output) else { return }
+        output.request(request, id: id)
+    }
+
+    /// The id of a request that is to be answered; nil, and refused, where too many are unanswered.
+    private func admit(_ correlation: UInt64, _ weight: RequestWeight, _ output: inout SessionOutput) throws(ProtocolError) -> RequestID? {
         guard correlation & RequestWeight.mask == 0 else {
             throw fault(.malformedFrame, "the highest byte of a correlation is not 0", &output)
         }
         guard unanswered.admits(weight, peer.limits) else {
             output.reach(weight == .listing ? .listingsPerSession : .descriptionsPerSession)
             refuse(correlation, BrokerError(.limitReached, "too many requests of this kind are unanswered"), &output)
-            return
+            return nil
         }
         unanswered.count(weight, 1)
-        output.request(request, id: weight.id(correlation))
+        return weight.id(correlation)
     }
 
     /// Asks for something whose outcome the peer does not want to hear of.
