@@ -7,7 +7,7 @@ extension Log {
     /// Whole batches of one segment from the one that contains `offset` on, at most `maxBytes` (the first batch whole even when it
     /// is larger), all below `limit`. nil when there is nothing at or behind `offset` below `limit`.
     package func read(from offset: Offset, maxBytes: Int, below limit: Offset, cold: ColdReads = .wait) throws(LogError) -> ReadResult? {
-        if let newest = readNewest(from: offset, maxBytes: maxBytes, below: limit) { return newest }
+        if let newest = try readNewest(from: offset, maxBytes: maxBytes, below: limit, cold) { return newest }
         guard let found = try find(offset, below: limit, bytes: maxBytes, cold) else { return nil }
         let memory = found.memory
         let first = found.header.baseOffset
@@ -34,12 +34,14 @@ extension Log {
         return ReadResult(slice: LogSlice(memory: memory, range: found.position..<end), first: first, next: next)
     }
 
-    /// All of the last write, for who has read up to there: it was made a moment ago, of whole batches without holes.
-    private func readNewest(from offset: Offset, maxBytes: Int, below limit: Offset) -> ReadResult? {
+    /// All of the last write, for who has read up to there: whole batches without holes.
+    private func readNewest(from offset: Offset, maxBytes: Int, below limit: Offset, _ cold: ColdReads) throws(LogError) -> ReadResult? {
         guard let newest, newest.offset == offset, limit >= written, offset >= watermarks.start else { return nil }
         let segment = newest.segment
         guard segment === active, segment.lastRead?.next == offset, segment.end &- newest.position <= maxBytes else { return nil }
         guard let memory = segment.memory, memory.count >= segment.end, !memory.hasFailed else { return nil }
+        // Not a moment ago, perhaps.
+        try resident(segment, memory, newest.position..<segment.end, cold)
         segment.lastRead = (written, segment.end)
         return ReadResult(slice: LogSlice(memory: memory, range: newest.position..<segment.end), first: offset, next: written)
     }
