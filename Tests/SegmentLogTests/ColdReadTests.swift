@@ -105,6 +105,23 @@ import Testing
         #expect(pages.state.withLock { $0.asked } > 0)
     }
 
+    /// It is led to the last write, without a search; that may be long ago.
+    @Test func whoFollowsTheLogAndComesBackLateDoesNotWaitForTheDisk() throws {
+        let bench = try bench(3)
+        #expect(try readAll(bench) == 0)
+        try bench.append(batch: batch(zeros: 1_000))
+        bench.settle()
+        bench.pass(milliseconds: 60_000)
+        guard case .failure(.loading) = answer(bench, Offset(3), 1 << 20) else {
+            Issue.record("read where it may not be in memory")
+            return
+        }
+        bench.settle()
+        let hasLoaded = bench.log.takeLoaded()
+        #expect(hasLoaded)
+        #expect(try readAll(bench, from: Offset(3), maxBytes: 1 << 20) == 0)
+    }
+
     @Test func aColdReaderComesBackAndFindsTheNextOnTheirWay() throws {
         let bench = try bench(100)
         bench.pass(milliseconds: 60_000)
