@@ -48,8 +48,9 @@ ROWS = [
 ]
 
 WHAT = """\
-*Limit*: messages of this size through a raw TCP echo in the same run, or its p50 and p99 at the same rate: asleep between messages, or, beside
-`--together`, awake; beside `--wait spin` only who returns them is. A fsync has the disk's own flush below it (`Benchmarks/compare` measures that one), and shared memory is no TCP. *Aim*: the targets,
+*Limit*: messages of this size through a raw TCP echo in the same run; of latencies, p50 and p99 at the same rate of that echo and of a relay, which
+receives, writes to a file (of `group`, flushes it), sends on over a second connection and answers on the first: the least that a broker does ([bench.md](bench.md)).
+Both sleep between messages, or, beside `--together`, are awake; beside `--wait spin` only who passes them on is. Shared memory is no TCP. *Aim*: the targets,
 set on a machine of two cores whose echo took 42 us at 10 k/s (6.7 awake) and whose flush 99 us; hold them against that as this machine's against its own.
 CPU is the broker's, for a million messages (of fan-out: published ones), or, of latencies, for each in microseconds. Nothing was lost, repeated or out
 of order."""
@@ -79,7 +80,9 @@ def row(words, aim, runs):
     if workload == "latency":
         result = times((("p50", "p50_us"), ("p99", "p99_us"))) + f", p99.9 {report.figure(report.median(runs, 'p999_us'))} us"
         cpu = f"{report.figure(report.median(runs, 'server_cpu_s_per_m'))} us each"
-        limit = f"p50 {report.figure(report.median(runs, 'echo_p50_us'))}, p99 {report.figure(report.median(runs, 'echo_p99_us'))} us"
+        limit = "; ".join(
+            f"{name}: p50 {report.figure(report.median(runs, name + '_p50_us'))}, p99 {report.figure(report.median(runs, name + '_p99_us'))} us"
+            for name in ("echo", "relay"))
     else:
         result = f"{report.spread(runs, 'delivered_per_s' if workload == 'fanout' else 'messages_per_s', report.rate)}/s"
         if workload == "catchup":

@@ -124,10 +124,10 @@ def load(system, server, words, timeout):
 
 
 def bench(system, words, timeout):
-    """One run of `needletail bench`, in the figures of the load programs; it starts a broker of its own. The raw echo is measured where a table
-    shows it (report.floor_rows)."""
-    shows_echo = system in (SYSTEMS[key] for key in report.OVER_TCP)
-    found = run_json([peers.kafka_servers.NEEDLETAIL, "bench", *words, *system.bench, "--json", *([] if shows_echo else ["--no-echo"])], timeout)
+    """One run of `needletail bench`, in the figures of the load programs; it starts a broker of its own. The limits are measured where a table
+    shows them (report.floor_rows)."""
+    shows_limits = system in (SYSTEMS[key] for key in report.OVER_TCP)
+    found = run_json([peers.kafka_servers.NEEDLETAIL, "bench", *words, *system.bench, "--json", *([] if shows_limits else ["--no-echo"])], timeout)
     if "error" in found:
         return found
     fan = found["consumers"] if words[0] == "fanout" else 1

@@ -3,7 +3,7 @@ import statistics
 import textwrap
 
 BEGIN, END = "<!-- Benchmarks/compare writes from here -->", "<!-- to here -->"
-# Whose runs have the raw echo with them.
+# Whose runs have the raw echo and the relay with them.
 OVER_TCP = ("needletail-none", "needletail-group")
 FAULTS = ("lost", "duplicated", "out_of_order", "failed")
 
@@ -27,7 +27,8 @@ of a run is read, by Needletail one of eight times that, by Kafka's consumers fo
 the time at which a message was due, at a fixed rate, to its arrival. Where nothing is acknowledged the publisher keeps a window to the slowest
 consumer, so that nothing is dropped. CPU is the broker's, user and system; memory is resident after the run, in brackets without mapped
 files. A dash: the broker has no such thing, or the row would repeat another. The last rows are the machine's own limits: a thread that returns what it
-receives over loopback TCP, in the same sizes, and sequential writes, each 16 MiB (or, for latency, 4 KiB) followed by `fdatasync`."""
+receives over loopback TCP, in the same sizes; for latency one that does the least that a broker does (docs/bench.md); and sequential writes, each 16 MiB
+(or, for latency, 4 KiB) followed by `fdatasync`."""
 
 
 def values(runs, figure):
@@ -104,16 +105,23 @@ def rate_rows(results, systems, is_backlog):
 
 
 def floor_rows(name, results, floors):
-    """The raw echo, which `needletail bench` measures after each of its runs over TCP, and the disk."""
+    """The raw echo and the relay, which `needletail bench` measures after each of its runs over TCP, and the disk."""
     over_tcp = [run for key in OVER_TCP for run in results.get(key, [])]
     size = 1024 if "1 KiB" in name else 100
     if name.startswith("latency"):
-        echo = [spread(over_tcp, "echo_p50_us", figure), spread(over_tcp, "echo_p99_us", figure), figure(median(over_tcp, "echo_p999_us")), "–", "–"]
+        def limit(what, runs):
+            return [spread(runs, f"{what}_p50_us", figure), spread(runs, f"{what}_p99_us", figure), figure(median(runs, f"{what}_p999_us")), "–", "–"]
+
+        echo = limit("echo", over_tcp)
+        relays = [
+            ["*relay: receive, write, send on, answer*", promise, *limit("relay", results[key])]
+            for key, promise in zip(OVER_TCP, ("page cache", "fsync")) if key in results]
         disk = [spread(floors, "p50_us", figure), spread(floors, "p99_us", figure), figure(median(floors, "p999_us")), "–", "–"]
     else:
+        relays = []
         echo = [spread(over_tcp, "echo_messages_per_s", rate), "–", "–", "–"]
         disk = [spread([{"per_s": floor["bytes_per_s"] / size} for floor in floors], "per_s", rate), "–", "–", "–"]
-    return [["*raw TCP echo*", "nothing", *echo], ["*write and fdatasync*", "fsync", *disk]]
+    return [["*raw TCP echo*", "nothing", *echo], *relays, ["*write and fdatasync*", "fsync", *disk]]
 
 
 def table(name, results, systems, floors):

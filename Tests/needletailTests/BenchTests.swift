@@ -1,4 +1,5 @@
 import Bytes
+import LinuxSystem
 import NativeCodec
 import Observability
 import SegmentLog
@@ -97,30 +98,47 @@ import Testing
             settings: settings, messages: 10, seconds: 2, latency: HistogramSnapshot(), acknowledged: HistogramSnapshot(), serverSeconds: 0.5,
             serverMemory: nil,
             delivered: 9, lost: 1,
-            duplicated: 0, outOfOrder: 0, echo: HistogramSnapshot(), echoPerSecond: 1)
+            duplicated: 0, outOfOrder: 0, echoPerSecond: 1)
         let text = result.json.description
         for key in [
             "workload", "size", "durability", "messages", "seconds", "messages_per_s", "p50_us", "p99_us", "p999_us", "server_cpu_s_per_m",
             "server_cpu_s_per_gb",
             "server_resident_bytes", "delivered_per_s", "lost",
-            "duplicated", "out_of_order", "echo_p50_us",
+            "duplicated", "out_of_order", "echo_p50_us", "echo_messages_per_s", "relay_p50_us", "relay_p99_us",
         ] { #expect(text.contains("\"\(key)\":")) }
         #expect(text.contains("\"messages_per_s\":5,") && text.contains("\"lost\":1,") && text.contains("\"server_cpu_s_per_m\":50000"))
         #expect(!result.isFaultless)
     }
 
     @Test(arguments: [true, false])
-    func anEchoThatWasNotMeasuredIsNotShownAsOneOfNoTime(measured: Bool) {
+    func aLimitThatWasNotMeasuredIsNotShownAsOneOfNoTime(measured: Bool) {
         let settings = BenchSettings(
             workload: .latency, server: .native, size: 100, rate: 10, seconds: 1, messages: nil, batch: 1, window: 2, durability: .none, producers: 1,
             consumers: 1, topic: "t")
-        let echo = Histogram()
+        let (echo, relay) = (Histogram(), Histogram())
         if measured { echo.record(5_000) }
+        if measured { relay.record(7_000) }
         let result = BenchResult(
             settings: settings, messages: 10, seconds: 1, latency: HistogramSnapshot(), acknowledged: HistogramSnapshot(), serverSeconds: nil,
-            serverMemory: nil, delivered: 10, lost: 0, duplicated: 0, outOfOrder: 0, echo: echo.snapshot(), echoPerSecond: nil)
+            serverMemory: nil, delivered: 10, lost: 0, duplicated: 0, outOfOrder: 0, echo: echo.snapshot(), relay: relay.snapshot(), echoPerSecond: nil)
         #expect(result.json.description.contains(measured ? "\"echo_p50_us\":5," : "\"echo_p50_us\":null,"))
-        #expect(result.text(.plain).contains("raw TCP echo") == measured)
+        #expect(result.json.description.contains(measured ? "\"relay_p50_us\":7," : "\"relay_p50_us\":null,"))
+        for name in ["raw TCP echo", "relay"] { #expect(result.text(.plain).contains(name) == measured) }
+    }
+
+    @Test(arguments: [false, true])
+    func theRelayPassesOnEveryMessageAndLeavesNoFile(awake: Bool) throws {
+        let place = try ScratchDirectory()
+        let waiting: Socket.Blocking = awake ? .nonblocking : .blocking
+        for flushes in [false, true] {
+            let route = try BenchRoute.relay(waiting, in: place.path, flushes: flushes)
+            #expect(try FileSystem.list(place.path).isEmpty)
+            let seen = try BenchEcho.latency(over: route, size: 100, rate: 2_000, seconds: 0.1)
+            #expect(seen.count == 200)
+        }
+        let together = try BenchEcho.latencyAwake(over: .relay(.nonblocking, in: place.path, flushes: false), size: 100, rate: 2_000, seconds: 0.05)
+        #expect(together.count == 100)
+        #expect(throws: Errno.self) { try BenchRoute.relay(in: place.path + "/absent", flushes: false) }
     }
 }
 

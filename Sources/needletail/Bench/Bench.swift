@@ -33,7 +33,8 @@ enum Bench {
         let settings = result.settings
         let title = "\(settings.workload.rawValue), \(settings.size) B, durability \(result.durability): latency from the intended send time"
         let percentiles = BenchPercentiles(histogram: result.latency).text
-        let plot = BenchPlot(title: title, curves: [("needletail", "#1f6feb", result.latency), ("raw TCP echo", "#9aa5b1", result.echo)]).svg
+        let curves = [("needletail", "#1f6feb", result.latency), ("relay", "#6b7785", result.relay), ("raw TCP echo", "#b4bdc6", result.echo)]
+        let plot = BenchPlot(title: title, curves: curves.filter { $0.2.count > 0 }).svg
         for (option, text) in [("percentiles", percentiles), ("plot", plot)] {
             guard let path = invocation.text(option) else { continue }
             do { try TextFile.replace(path, with: text) } catch { throw CommandFailure(.failure, "cannot write \(quoted(path)): \(error)") }
@@ -96,20 +97,36 @@ enum Bench {
 
         broker?.end()
         isRunning = false
-        var (echo, echoBytes): (HistogramSnapshot, Double?) = (HistogramSnapshot(), nil)
-        if !invocation.has("no-echo") {
-            progress("raw TCP echo", invocation)
-            let (rate, seconds) = (settings.rate ?? 10_000, min(2, settings.seconds))
-            // Whoever stays awake in the run does so in its echo.
-            echo =
-                settings.isTogether
-                ? try BenchEcho.latencyAwake(size: settings.size, rate: rate, seconds: seconds)
-                : try BenchEcho.latency(size: settings.size, rate: rate, seconds: seconds, isAwake: settings.wait == "spin")
-            if workload != .latency { echoBytes = try BenchEcho.throughput(pieceBytes: settings.size * settings.batch, seconds: 1) }
-        }
-        var measured = result(run, broker: zip(before, after).map { $1 - $0 }, memory, stored: end, echo, echoBytes)
+        var measured = result(run, broker: zip(before, after).map { $1 - $0 }, memory, stored: end)
         measured.serverSystemCalls = systemCalls
+        if !invocation.has("no-echo") { try measureLimits(of: &measured, invocation) }
         return measured
+    }
+
+    /// What this machine could do with no broker between, and with the least that a broker does.
+    private static func measureLimits(of result: inout BenchResult, _ invocation: Invocation) throws {
+        let settings = result.settings
+        // Whoever stays awake in the run does so here.
+        let waiting: Socket.Blocking = settings.isTogether || settings.wait == "spin" ? .nonblocking : .blocking
+        func latency(_ route: BenchRoute) throws -> HistogramSnapshot {
+            let (rate, seconds) = (settings.rate ?? 10_000, min(2, settings.seconds))
+            return settings.isTogether
+                ? try BenchEcho.latencyAwake(over: route, size: settings.size, rate: rate, seconds: seconds)
+                : try BenchEcho.latency(over: route, size: settings.size, rate: rate, seconds: seconds)
+        }
+        progress("raw TCP echo", invocation)
+        result.echo = try latency(.echo(waiting))
+        if settings.workload != .latency {
+            result.echoPerSecond = try BenchEcho.throughput(pieceBytes: settings.size * settings.batch, seconds: 1) / Double(settings.size)
+            return
+        }
+        progress("relay", invocation)
+        let flushes = settings.durability == .group || settings.durability == .each
+        do {
+            result.relay = try latency(.relay(waiting, in: place(invocation), flushes: flushes))
+        } catch {
+            invocation.console.complain("the relay is not measured: \(error)")
+        }
     }
 
     /// Where a broker of its own keeps its data.
@@ -168,9 +185,7 @@ enum Bench {
         }
     }
 
-    private static func result(_ run: BenchRun, broker: Double?, _ memory: ChildProcess.Memory?, stored: Int, _ echo: HistogramSnapshot, _ echoBytes: Double?)
-        -> BenchResult
-    {
+    private static func result(_ run: BenchRun, broker: Double?, _ memory: ChildProcess.Memory?, stored: Int) -> BenchResult {
         let settings = run.settings
         var (acknowledged, delivered) = (HistogramSnapshot(), HistogramSnapshot())
         for histogram in run.acknowledged { acknowledged.merge(histogram.snapshot()) }
@@ -182,8 +197,7 @@ enum Bench {
             settings: settings, messages: sent, seconds: run.seconds, latency: hasConsumers ? delivered : acknowledged, acknowledged: acknowledged,
             serverSeconds: broker, serverMemory: memory, delivered: seen.received,
             lost: max(0, hasConsumers ? settings.deliveries(of: sent) - seen.received : sent - stored),
-            duplicated: seen.duplicated + max(0, stored - sent), outOfOrder: seen.outOfOrder, echo: echo,
-            echoPerSecond: echoBytes.map { $0 / Double(settings.size) })
+            duplicated: seen.duplicated + max(0, stored - sent), outOfOrder: seen.outOfOrder)
     }
 
     /// For people who wait; programs read standard output only.

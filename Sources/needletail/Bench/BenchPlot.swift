@@ -1,6 +1,6 @@
 import Observability
 
-/// Latency against percentile as an SVG: the run and the raw echo beside it. Both axes are logarithmic, the percentiles in what is left of
+/// Latency against percentile as an SVG: the run, and the limits beside it. Both axes are logarithmic, the percentiles in what is left of
 /// all (90 %, 99 %, 99.9 % at equal distances), since the tail is what is looked for.
 struct BenchPlot: Sendable {
     private static let (width, height) = (720.0, 360.0)

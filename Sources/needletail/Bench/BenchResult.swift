@@ -21,7 +21,9 @@ struct BenchResult: Sendable {
     var lost: Int
     var duplicated: Int
     var outOfOrder: Int
-    var echo: HistogramSnapshot
+    /// What the machine could do with no broker between, and with the least that a broker does; empty: not measured.
+    var echo = HistogramSnapshot()
+    var relay = HistogramSnapshot()
     /// Messages of this size a second through the raw echo; nil for the latency workload.
     var echoPerSecond: Double?
 
@@ -83,8 +85,9 @@ struct BenchResult: Sendable {
 
     private var verdict: Members {
         [
-            ("lost", integer(lost)), ("duplicated", integer(duplicated)), ("out_of_order", integer(outOfOrder)), ("echo_p50_us", echo(0.5)),
-            ("echo_p99_us", echo(0.99)), ("echo_p999_us", echo(0.999)), ("echo_messages_per_s", integer(echoPerSecond.map { Int($0) })),
+            ("lost", integer(lost)), ("duplicated", integer(duplicated)), ("out_of_order", integer(outOfOrder)), ("echo_p50_us", limit(echo, 0.5)),
+            ("echo_p99_us", limit(echo, 0.99)), ("echo_p999_us", limit(echo, 0.999)), ("echo_messages_per_s", integer(echoPerSecond.map { Int($0) })),
+            ("relay_p50_us", limit(relay, 0.5)), ("relay_p99_us", limit(relay, 0.99)), ("relay_p999_us", limit(relay, 0.999)),
         ]
     }
 
@@ -93,7 +96,7 @@ struct BenchResult: Sendable {
     private func acknowledgement(_ fraction: Double) -> JSON { knowsAcknowledgements ? micros(acknowledged, fraction) : .null }
 
     /// Nothing where it was not measured.
-    private func echo(_ fraction: Double) -> JSON { echo.count > 0 ? micros(echo, fraction) : .null }
+    private func limit(_ histogram: HistogramSnapshot, _ fraction: Double) -> JSON { histogram.count > 0 ? micros(histogram, fraction) : .null }
 
     private func arrival(_ fraction: Double) -> JSON { hasLatency ? micros(latency, fraction) : .null }
 
@@ -131,6 +134,7 @@ struct BenchResult: Sendable {
         let verdict = "lost \(lost), duplicated \(duplicated), out of order \(outOfOrder)"
         rows.append(("verified", "\(isFaultless ? style.green(verdict) : style.red(verdict)) (\(verified))"))
         if echo.count > 0 { rows.append(("raw TCP echo", quantiles(echo) + (echoPerSecond.map { "; \(grouped($0)) msg/s" } ?? ""))) }
+        if relay.count > 0 { rows.append(("relay", quantiles(relay) + " (the least that a broker does)")) }
         return style.columns(rows)
     }
 

@@ -59,7 +59,7 @@ extension Command {
                 .flag("together", "One thread publishes and reads in turn, and never sleeps."),
                 .value("warm", "SIZE", .size, "Touch and free so much memory before, for pages that the machine has.", fallback: "0 B"),
                 .flag("syscalls", "Count the broker's system calls, by perf; where that may not trace, say so."),
-                .flag("no-echo", "Leave out the raw TCP echo that is measured after each run."),
+                .flag("no-echo", "Leave out the raw TCP echo and the relay that are measured after each run."),
                 .value("percentiles", "FILE", .file, "Write the distribution of the latencies there, as HdrHistogram does."),
                 .value("plot", "FILE", .file, "Draw it there, as an SVG."),
                 .flag("json", short: "j", "Print one JSON object for each run."),
