@@ -206,21 +206,24 @@ extension Broker {
             counters.routingKeyBytes &+= 1
             throw BrokerError(.limitReached, "a pattern has at most \(options.limits.routingKeyBytes) bytes")
         }
+        // Binding twice is binding once.
+        if routes.contains(route) { return respondWhenKnown(session, id, .done) }
         guard routes.bindingCount < options.limits.bindings else {
             counters.bindings &+= 1
             throw BrokerError(.limitReached, "there are \(routes.bindingCount) bindings")
         }
+        try checkMemory(for: 0)
+        let before = routes.bytes
         do throws(RouteTable.Refusal) { try routes.bind(route) } catch {
             switch error {
-            // Binding twice is binding once.
-            case .exists: return respondWhenKnown(session, id, .done)
             case .cycle: throw BrokerError(.conflict, "the binding would lead back to '\(binding.exchange)'")
             case .tooDeep:
                 counters.routeDepth &+= 1
                 throw BrokerError(.limitReached, "a message passes at most \(options.limits.routeDepth) exchanges")
-            case .unknownExchange, .absent: throw BrokerError(.unknownExchange, "no exchange '\(binding.exchange)'")
+            case .unknownExchange, .exists, .absent: throw BrokerError(.unknownExchange, "no exchange '\(binding.exchange)'")
             }
         }
+        room.memory.note(routes.bytes - before)
         let (toExchange, target) = parts(route.destination)
         record([.bound(exchange: ExchangeID(rawValue: route.exchange), toExchange: toExchange, target: target, pattern: route.pattern)])
         respondWhenDurable(session, id, .done)

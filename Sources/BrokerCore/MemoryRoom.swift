@@ -1,4 +1,5 @@
 internal import Mutants
+internal import Routing
 internal import SegmentLog
 
 /// Whether the process has memory for publishes (rule P12): those are slowed down while it gets tight, and refused while it is full. What
@@ -30,9 +31,10 @@ struct MemoryRoom {
 }
 
 extension Broker {
-    /// What this broker holds beside the sessions: topics in memory, groups, what logs stage until they are ready, and a compaction's tables.
+    /// What this broker holds beside the sessions: topics in memory, groups, bindings, what logs stage until they are ready, and a compaction's
+    /// tables.
     package var memoryBytes: Int {
-        memoryStorage.bytes + max(0, groups.bytes) + stagedBytes + (compacting == nil ? 0 : options.limits.compactionBytes)
+        memoryStorage.bytes + max(0, groups.bytes) + routes.bytes + stagedBytes + (compacting == nil ? 0 : options.limits.compactionBytes)
     }
 
     /// What all shards of the process use, and may use. Called once a tick.
@@ -52,7 +54,7 @@ extension Broker {
     /// Whether publishers are to be slowed down.
     package var isMemoryTight: Bool { room.memory.isTight }
 
-    /// Refuses a publish while memory is full.
+    /// Refuses what takes memory while it is full.
     func checkMemory(for bytes: Int) throws(BrokerError) {
         room.memory.note(bytes)
         guard room.memory.isFull, !Mutant.isActive("takesPublishesWithoutMemory") else { return }
@@ -65,7 +67,7 @@ extension Broker {
         throw BrokerError(
             .limitReached,
             "the broker's memory is full: \(room.memory.used) of \(room.memory.limit) bytes (limits.memory) are taken, by topics in memory, by what "
-                + "consumers do not read, by groups; it goes on when some of it is gone")
+                + "consumers do not read, by groups, by bindings; it goes on when some of it is gone")
     }
 
     private func lookAtStaged() {

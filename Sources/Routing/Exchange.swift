@@ -1,48 +1,69 @@
 /// Where routing happens: takes a routing key, names destinations.
+///
+/// Nothing here takes longer the more bindings there are, but `bindings` and `removeBindings`, which go through all of them once.
 final class Exchange {
     let id: UInt32
     let kind: RoutingKind
-    /// `direct`: by key. `topic`: in the trie. `fanout`: under the empty pattern.
-    private var exact: [[UInt8]: [RouteDestination]] = [:]
+    /// `direct`: by key. `fanout`: under the empty key.
+    private var exact: [[UInt8]: Set<RouteDestination>] = [:]
+    /// `topic`.
     private var trie = TopicTrie<RouteDestination>()
-    /// How often each destination is bound, for walks over the graph of exchanges.
-    private(set) var targets: [RouteDestination: Int] = [:]
-    /// All bindings in the order in which they were made.
-    private(set) var bindings: [RouteBinding] = []
+    /// The bindings in the order in which they were made; nil where one is gone.
+    private var list: [RouteBinding?] = []
+    private var places: [Place: Int] = [:]
+    /// How often each is bound.
+    private var topics: [UInt32: Int] = [:]
+    private var exchanges: [UInt32: Int] = [:]
+
+    /// What makes a binding the same as another: two patterns may be equal as text and not as bytes.
+    private struct Place: Hashable {
+        var destination: RouteDestination
+        var pattern: [UInt8]
+    }
+
+    /// About what a binding takes in memory, and what each node of the trie does.
+    private static let (bindingBytes, nodeBytes) = (400, 256)
 
     init(id: UInt32, kind: RoutingKind) {
         self.id = id
         self.kind = kind
     }
 
+    /// Of memory, about.
+    var bytes: Int { places.count * Exchange.bindingBytes + trie.nodeCount * Exchange.nodeBytes }
+    var bindingCount: Int { places.count }
+    var bindings: [RouteBinding] { list.compactMap { $0 } }
+    /// The exchanges behind this one.
+    var targets: Dictionary<UInt32, Int>.Keys { exchanges.keys }
+
+    func contains(_ destination: RouteDestination, _ pattern: String) -> Bool { places[place(destination, pattern)] != nil }
+
     func add(_ destination: RouteDestination, _ pattern: String) -> Bool {
+        let place = place(destination, pattern)
+        guard places[place] == nil else { return false }
         switch kind {
-        case .direct, .fanout:
-            let key = kind == .fanout ? [] : Array(pattern.utf8)
-            if exact[key, default: []].contains(destination) { return false }
-            exact[key, default: []].append(destination)
-        case .topic:
-            if !trie.insert(destination, Array(pattern.utf8)) { return false }
+        case .direct, .fanout: exact[place.pattern, default: []].insert(destination)
+        case .topic: _ = trie.insert(destination, place.pattern)
         }
-        targets[destination, default: 0] += 1
-        bindings.append(RouteBinding(exchange: id, destination: destination, pattern: kind == .fanout ? "" : pattern))
+        places[place] = list.count
+        list.append(RouteBinding(exchange: id, destination: destination, pattern: kind == .fanout ? "" : pattern))
+        count(destination, 1)
         return true
     }
 
     func remove(_ destination: RouteDestination, _ pattern: String) -> Bool {
-        let key = kind == .fanout ? [] : Array(pattern.utf8)
-        switch kind {
-        case .direct, .fanout:
-            guard let index = exact[key]?.firstIndex(of: destination) else { return false }
-            exact[key]?.remove(at: index)
-            if exact[key]?.isEmpty == true { exact[key] = nil }
-        case .topic:
-            if !trie.remove(destination, key) { return false }
-        }
-        let left = (targets[destination] ?? 1) - 1
-        targets[destination] = left == 0 ? nil : left
-        bindings.removeAll { $0.destination == destination && $0.pattern.utf8.elementsEqual(key) }
+        guard remove(place(destination, pattern)) else { return false }
+        closeGaps()
         return true
+    }
+
+    /// Removes all to `destination`; answers how many those were.
+    func removeBindings(to destination: RouteDestination) -> Int {
+        guard isBound(to: destination) else { return 0 }
+        let before = places.count
+        for case let binding? in list where binding.destination == destination { _ = remove(place(destination, binding.pattern)) }
+        closeGaps()
+        return before - places.count
     }
 
     func match(_ key: [UInt8], _ found: (RouteDestination) -> Void) {
@@ -50,6 +71,48 @@ final class Exchange {
         case .direct: for destination in exact[key] ?? [] { found(destination) }
         case .fanout: for destination in exact[[]] ?? [] { found(destination) }
         case .topic: trie.match(key, found)
+        }
+    }
+
+    private func place(_ destination: RouteDestination, _ pattern: String) -> Place {
+        Place(destination: destination, pattern: kind == .fanout ? [] : Array(pattern.utf8))
+    }
+
+    private func remove(_ place: Place) -> Bool {
+        guard let index = places.removeValue(forKey: place) else { return false }
+        list[index] = nil
+        switch kind {
+        case .direct, .fanout:
+            exact[place.pattern]?.remove(place.destination)
+            if exact[place.pattern]?.isEmpty == true { exact[place.pattern] = nil }
+        case .topic: _ = trie.remove(place.destination, place.pattern)
+        }
+        count(place.destination, -1)
+        return true
+    }
+
+    /// Half of the list at least are bindings.
+    private func closeGaps() {
+        guard list.count > 2 * places.count + 16 else { return }
+        list = bindings
+        for (index, binding) in list.enumerated() { if let binding { places[place(binding.destination, binding.pattern)] = index } }
+    }
+
+    private func isBound(to destination: RouteDestination) -> Bool {
+        switch destination {
+        case .topic(let id): topics[id] != nil
+        case .exchange(let id): exchanges[id] != nil
+        }
+    }
+
+    private func count(_ destination: RouteDestination, _ change: Int) {
+        func count(_ id: UInt32, in table: inout [UInt32: Int]) {
+            let now = (table[id] ?? 0) + change
+            table[id] = now == 0 ? nil : now
+        }
+        switch destination {
+        case .topic(let id): count(id, in: &topics)
+        case .exchange(let id): count(id, in: &exchanges)
         }
     }
 }

@@ -9,14 +9,18 @@ internal import Mutants
 package final class RouteTable {
     package struct Options: Sendable {
         package var depthLimit = 16
-        package var cachedRoutes = 65_536
+        /// What is kept of resolved routes, about.
+        package var cacheBytes = 16 << 20
         package init() {}
     }
 
     private let options: Options
     private var exchanges: [UInt32: Exchange] = [:]
     package private(set) var bindingCount = 0
+    /// What the bindings take in memory, about.
+    package private(set) var bytes = 0
     private var cache: [UInt64: CachedRoute] = [:]
+    private var cachedBytes = 0
     package private(set) var hits = 0
     package private(set) var misses = 0
 
@@ -24,6 +28,7 @@ package final class RouteTable {
         var exchange: UInt32
         var key: [UInt8]
         var topics: [UInt32]
+        var bytes: Int { 128 + key.count + 4 * topics.count }
     }
 
     package init(_ options: Options = Options()) { self.options = options }
@@ -37,26 +42,31 @@ package final class RouteTable {
     }
 
     package func addExchange(_ id: UInt32, _ kind: RoutingKind) {
-        exchanges[id] = Exchange(id: id, kind: kind)
-        cache.removeAll(keepingCapacity: true)
+        let exchange = Exchange(id: id, kind: kind)
+        exchanges[id] = exchange
+        bytes += exchange.bytes
+        forgetRoutes()
     }
 
     /// Removes the exchange with all bindings from and to it.
     package func removeExchange(_ id: UInt32) {
         guard let removed = exchanges.removeValue(forKey: id) else { return }
-        bindingCount -= removed.bindings.count
+        bindingCount -= removed.bindingCount
+        bytes -= removed.bytes
         removeBindings(to: .exchange(id))
     }
 
     /// Removes every binding to `destination`.
     package func removeBindings(to destination: RouteDestination) {
-        for exchange in exchanges.values where exchange.targets[destination] != nil {
-            for binding in exchange.bindings where binding.destination == destination {
-                if exchange.remove(destination, binding.pattern) { bindingCount -= 1 }
-            }
+        for exchange in exchanges.values {
+            let before = exchange.bytes
+            bindingCount -= exchange.removeBindings(to: destination)
+            bytes += exchange.bytes - before
         }
-        cache.removeAll(keepingCapacity: true)
+        forgetRoutes()
     }
+
+    package func contains(_ binding: RouteBinding) -> Bool { exchanges[binding.exchange]?.contains(binding.destination, binding.pattern) ?? false }
 
     package func bind(_ binding: RouteBinding) throws(Refusal) {
         guard let exchange = exchanges[binding.exchange] else { throw .unknownExchange }
@@ -65,16 +75,20 @@ package final class RouteTable {
             if reaches(from: target, binding.exchange) { throw .cycle }
             if height(above: binding.exchange) + depth(below: target) > options.depthLimit, !Mutant.isActive("bindsAtAnyDepth") { throw .tooDeep }
         }
+        let before = exchange.bytes
         guard exchange.add(binding.destination, binding.pattern) else { throw .exists }
         bindingCount += 1
-        if !Mutant.isActive("keepsOldRoutes") { cache.removeAll(keepingCapacity: true) }
+        bytes += exchange.bytes - before
+        if !Mutant.isActive("keepsOldRoutes") { forgetRoutes() }
     }
 
     package func unbind(_ binding: RouteBinding) throws(Refusal) {
         guard let exchange = exchanges[binding.exchange] else { throw .unknownExchange }
+        let before = exchange.bytes
         guard exchange.remove(binding.destination, binding.pattern) else { throw .absent }
         bindingCount -= 1
-        cache.removeAll(keepingCapacity: true)
+        bytes += exchange.bytes - before
+        forgetRoutes()
     }
 
     package func bindings(of exchange: UInt32) -> [RouteBinding] { exchanges[exchange]?.bindings ?? [] }
@@ -89,10 +103,19 @@ package final class RouteTable {
         guard exchanges[exchange] != nil else { return nil }
         misses &+= 1
         let bytes = [UInt8](key)
-        let topics = resolve(exchange, bytes)
-        if cache.count >= options.cachedRoutes { cache.removeAll(keepingCapacity: true) }
-        cache[hash] = CachedRoute(exchange: exchange, key: bytes, topics: topics)
-        return topics
+        let route = CachedRoute(exchange: exchange, key: bytes, topics: resolve(exchange, bytes))
+        cachedBytes -= cache[hash]?.bytes ?? 0
+        if cachedBytes + route.bytes > options.cacheBytes { forgetRoutes() }
+        if route.bytes <= options.cacheBytes {
+            cache[hash] = route
+            cachedBytes += route.bytes
+        }
+        return route.topics
+    }
+
+    private func forgetRoutes() {
+        cache.removeAll(keepingCapacity: true)
+        cachedBytes = 0
     }
 
     private func resolve(_ first: UInt32, _ key: [UInt8]) -> [UInt32] {
@@ -112,13 +135,7 @@ package final class RouteTable {
 
     // MARK: The graph
 
-    private func targets(of exchange: UInt32) -> [UInt32] {
-        var found: [UInt32] = []
-        for destination in (exchanges[exchange]?.targets ?? [:]).keys {
-            if case .exchange(let target) = destination { found.append(target) }
-        }
-        return found
-    }
+    private func targets(of exchange: UInt32) -> [UInt32] { exchanges[exchange].map { Array($0.targets) } ?? [] }
 
     private func reaches(from start: UInt32, _ goal: UInt32) -> Bool {
         var seen: Set<UInt32> = [start]

@@ -8,7 +8,7 @@ struct TopicTrie<Value: Hashable> {
         var children: [Word: Int] = [:]
         var anyWord = -1
         var anyWords = -1
-        var values: [Value] = []
+        var values: Set<Value> = []
         var parent = -1
         var word: Word = []
         var isEmpty: Bool { children.isEmpty && anyWord < 0 && anyWords < 0 && values.isEmpty }
@@ -32,9 +32,7 @@ struct TopicTrie<Value: Hashable> {
     mutating func insert(_ value: Value, _ pattern: [UInt8]) -> Bool {
         var node = 0
         for word in Self.words(pattern) { node = child(of: node, word) ?? makeChild(of: node, word) }
-        guard !nodes[node].values.contains(value) else { return false }
-        nodes[node].values.append(value)
-        return true
+        return nodes[node].values.insert(value).inserted
     }
 
     /// Removes `value` from `pattern`, and the nodes that only led there. Answers false when it was not there.
@@ -44,8 +42,7 @@ struct TopicTrie<Value: Hashable> {
             guard let next = child(of: node, word) else { return false }
             node = next
         }
-        guard let index = nodes[node].values.firstIndex(of: value) else { return false }
-        nodes[node].values.remove(at: index)
+        guard nodes[node].values.remove(value) != nil else { return false }
         while node != 0, nodes[node].isEmpty {
             let parent = nodes[node].parent
             switch nodes[node].word.standsFor {

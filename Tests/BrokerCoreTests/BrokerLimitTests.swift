@@ -114,6 +114,8 @@ struct BrokerLimitTests {
         #expect(harness.errorCode(harness.answer(.bind(Binding(exchange: "y", destination: .exchange("x"), pattern: "#")))) == .conflict)
         _ = harness.answer(.bind(Binding(exchange: "x", destination: .topic("t"), pattern: "a")))
         refused(harness, .bind(Binding(exchange: "x", destination: .topic("t"), pattern: "b")), "bindings")
+        // What is there already is no more.
+        #expect(harness.errorCode(harness.answer(.bind(Binding(exchange: "x", destination: .topic("t"), pattern: "a")))) == nil)
     }
 
     @Test func subscriptionsAndConsumers() throws {

@@ -99,4 +99,28 @@ struct MemoryRoomTests {
         harness.broker.setMemory(used: Self.limit, limit: Self.limit)
         #expect(harness.broker.memoryBytes < 1 << 20, "\(harness.broker.memoryBytes) bytes are left")
     }
+
+    /// Patterns of many words take memory as messages do.
+    @Test func bindingsCountAndAreRefusedToo() throws {
+        let harness = try Harness()
+        _ = try harness.create("t")
+        _ = harness.answer(.createExchange(name: "x", .topic))
+        let before = harness.broker.memoryBytes
+        func binding(_ number: Int) -> Binding {
+            Binding(exchange: "x", destination: .topic("t"), pattern: "\(number)" + String(repeating: ".", count: 200))
+        }
+        var taken = 0
+        while taken < 2_000, harness.errorCode(harness.answer(.bind(binding(taken)))) == nil {
+            taken += 1
+            Self.tick(harness)
+        }
+        #expect(taken > 50 && taken < 1_000, "\(taken) were taken")
+        #expect(harness.broker.memoryBytes <= Self.limit + (1 << 20))
+        // The same once more, and what makes room.
+        #expect(harness.errorCode(harness.answer(.bind(binding(0)))) == nil)
+        for number in 0..<taken { #expect(harness.errorCode(harness.answer(.unbind(binding(number)))) == nil) }
+        Self.tick(harness)
+        #expect(harness.broker.memoryBytes == before)
+        #expect(harness.errorCode(harness.answer(.bind(binding(0)))) == nil)
+    }
 }

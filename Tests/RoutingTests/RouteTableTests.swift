@@ -135,13 +135,41 @@ struct RouteTableTests {
 
     @Test func theCacheIsBounded() throws {
         var options = RouteTable.Options()
-        options.cachedRoutes = 10
+        // Seven of them, or one with many topics less than it has.
+        options.cacheBytes = 1_000
         let table = RouteTable(options)
         table.addExchange(1, .fanout)
         try table.bind(RouteBinding(exchange: 1, destination: .topic(1), pattern: ""))
         for number in 0..<100 { #expect(resolve(table, 1, "k\(number)") == [1]) }
         #expect(resolve(table, 1, "k99") == [1])
         #expect(table.hits == 1)
+        for topic in UInt32(2)...300 { try table.bind(RouteBinding(exchange: 1, destination: .topic(topic), pattern: "")) }
+        for _ in 0..<2 { #expect(resolve(table, 1, "many")?.count == 300) }
+        #expect(table.hits == 1)
+    }
+
+    /// One that goes through all bindings for each of them takes minutes here.
+    @Test(.timeLimit(.minutes(1)), arguments: [RoutingKind.direct, .topic])
+    func whatIsBoundAHundredThousandTimesIsRidOfAtOnce(kind: RoutingKind) throws {
+        let table = RouteTable()
+        let empty = table.bytes
+        for exchange in UInt32(1)...2 { table.addExchange(exchange, kind) }
+        let idle = table.bytes
+        for number in 0..<100_000 { try table.bind(RouteBinding(exchange: 1, destination: .topic(7), pattern: "key.\(number)")) }
+        try table.bind(RouteBinding(exchange: 1, destination: .topic(8), pattern: "key.1"))
+        try table.bind(RouteBinding(exchange: 1, destination: .exchange(2), pattern: "key.2"))
+        #expect(table.bindingCount == 100_002 && table.bytes - idle > 100_000 * 100)
+        for number in 0..<50_000 { try table.unbind(RouteBinding(exchange: 1, destination: .topic(7), pattern: "key.\(number)")) }
+        #expect(table.bindings(of: 1).first == RouteBinding(exchange: 1, destination: .topic(7), pattern: "key.50000"))
+        #expect(resolve(table, 1, "key.1") == [8] && resolve(table, 1, "key.60000") == [7])
+        table.removeBindings(to: .topic(7))
+        let left = [(RouteDestination.topic(8), "key.1"), (.exchange(2), "key.2")].map { RouteBinding(exchange: 1, destination: $0.0, pattern: $0.1) }
+        #expect(table.bindings(of: 1) == left)
+        #expect(table.bindingCount == 2 && resolve(table, 1, "key.60000") == [])
+        for binding in left { try table.unbind(binding) }
+        #expect(table.bytes == idle)
+        for exchange in UInt32(1)...2 { table.removeExchange(exchange) }
+        #expect(table.bytes == empty && table.bindingCount == 0)
     }
 
     /// With backtracking this takes longer than the age of the universe.
