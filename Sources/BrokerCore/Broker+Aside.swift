@@ -112,7 +112,7 @@ extension Broker {
     }
 
     private func copyOut(_ job: AsideJob, _ lane: Lane, _ end: Offset, _ store: Log, _ budget: inout Int) throws(LogError) {
-        guard lane.settingAside === job, !lane.isDetached, let log = lane.partition.log else { throw .closed }
+        guard lane.settingAside === job, !lane.hasLeft, let log = lane.partition.log else { throw .closed }
         let cold = ColdReads.comeBack(now.instant)
         while let stretch = lane.cursor.uncopied(from: job.next.rawValue, below: end.rawValue) {
             guard budget > 0 else { return asideJobs.append(job) }
@@ -144,7 +144,7 @@ extension Broker {
         while job.index < parts.count {
             guard budget > 0 else { return asideJobs.append(job) }
             let (lane, copy) = parts[job.index]
-            guard !lane.isDetached, lane.cursor.aside.run(containing: copy.first) == copy else {
+            guard !lane.hasLeft, lane.cursor.aside.run(containing: copy.first) == copy else {
                 job.index += 1
                 continue
             }
@@ -208,14 +208,14 @@ extension Broker {
         var lanes: [Lane] = []
         switch job.goal {
         case .free(let lane, let end):
-            guard lane.settingAside === job, !lane.isDetached else { return abandon(job) }
+            guard lane.settingAside === job, !lane.hasLeft else { return abandon(job) }
             let before = lane.cursor.aside.covered
             lane.cursor.setAside(job.copies.map(\.copy), below: end)
             counters.setAside &+= UInt64(max(0, lane.cursor.aside.covered - before))
             noteAside(lane)
             lanes = [lane]
         case .compact:
-            for part in job.copies where !part.lane.isDetached {
+            for part in job.copies where !part.lane.hasLeft {
                 guard part.lane.cursor.moveAside(part.copy, from: part.oldPlace) else { continue }
                 if lanes.last !== part.lane { lanes.append(part.lane) }
             }
@@ -232,7 +232,7 @@ extension Broker {
         guard failure == nil else { return abandon(job) }
         switch job.goal {
         case .free(let lane, let end):
-            guard lane.settingAside === job, !lane.isDetached else { return abandon(job) }
+            guard lane.settingAside === job, !lane.hasLeft else { return abandon(job) }
             lane.cursor.keepAside(below: end)
             lane.settingAside = nil
             change(job.store) { $0.jobs -= 1 }
@@ -328,7 +328,7 @@ extension Broker {
         // A deletion that a crash could undo has not happened yet.
         guard isCatalogSettled else { return }
         change(store) { state in
-            for lane in state.lanes where lane.isDetached || lane.cursor.aside.isEmpty { lane.hasAside = false }
+            for lane in state.lanes where lane.hasLeft || lane.cursor.aside.isEmpty { lane.hasAside = false }
             state.lanes.removeAll { !$0.hasAside }
         }
         var low = log.visibleEnd

@@ -36,7 +36,7 @@ extension Broker {
         consumers[consumer.number] = consumer
         session.consumers[consumer.id] = consumer
         subscription.consumers.append(consumer)
-        let active = subscription.isShared || subscription.consumers[0] === consumer
+        let active = subscription.isShared || subscription.consumers.first === consumer
         let response = Response.subscribed(subscription.id, active: active)
         if isNew {
             waitForCatalog(.attach(consumer, Waiter.Reply(response), id))
@@ -65,6 +65,7 @@ extension Broker {
             counters.subscriptions &+= 1
             throw BrokerError(.limitReached, "there are \(subscriptions.count) subscriptions")
         }
+        try checkMemory(for: topic.partitions.count * Lane.bytes)
         var starts: [Offset] = []
         for partition in topic.partitions { starts.append(try resolve(subscribe.start, in: partition)) }
         return install(
@@ -90,6 +91,7 @@ extension Broker {
             subscription.lanes.append(lane)
             partition.lanes.append(lane)
         }
+        laneCount += subscription.lanes.count
         subscriptions[id] = subscription
         return subscription
     }
@@ -142,7 +144,7 @@ extension Broker {
 
     /// Takes the consumer out of every table.
     func forget(_ consumer: Consumer) {
-        consumer.isGone = true
+        consumer.hasLeft = true
         consumers[consumer.number] = nil
         consumer.session.consumers[consumer.id] = nil
         consumer.subscription.remove(consumer)
@@ -150,19 +152,21 @@ extension Broker {
 
     /// Ends a subscription with all that it has in memory.
     func remove(_ subscription: Subscription) {
+        subscription.hasLeft = true
+        laneCount -= subscription.lanes.count
         subscriptions[subscription.id] = nil
         restoredCursors[subscription.id] = nil
         for lane in subscription.lanes {
-            lane.isDetached = true
+            lane.hasLeft = true
             lane.batch = nil
-            lane.partition.lanes.removeAll { $0 === lane }
+            lane.partition.lanes.oneHasLeft()
         }
         subscription.blocked = []
         subscription.turns = RingQueue()
         if subscription.isDurable {
             subscription.topic.subscriptions[subscription.name] = nil
         } else {
-            subscription.topic.transient.removeAll { $0 === subscription }
+            subscription.topic.transient.oneHasLeft()
         }
     }
 

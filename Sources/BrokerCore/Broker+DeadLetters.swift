@@ -78,7 +78,7 @@ extension Broker {
 
     private func run(_ move: Move, _ budget: inout Int) {
         let lane = move.lane
-        guard !lane.isDetached, let log = lane.partition.log else { return finish(move, move.first, move.last) }
+        guard !lane.hasLeft, let log = lane.partition.log else { return finish(move, move.first, move.last) }
         var destination: Topic?
         if case .deadLetter = move.kind {
             guard let name = deadLetterTopic(lane.subscription) else { return drop(move) }
@@ -339,7 +339,7 @@ extension Broker {
     }
 
     private func finish(_ move: Move, _ first: Offset, _ last: Offset) {
-        if !move.lane.isDetached {
+        if !move.lane.hasLeft {
             move.lane.cursor.settle(first, last, by: Cursor.broker)
             changed(move.lane)
         }
@@ -352,7 +352,7 @@ extension Broker {
     }
 
     private func giveBack(_ move: Move, _ first: Offset, _ last: Offset) {
-        if !move.lane.isDetached {
+        if !move.lane.hasLeft {
             _ = move.lane.cursor.requeue(first, last, by: Cursor.broker, counted: false, limit: 0)
             changed(move.lane)
             makeReady(move.lane)

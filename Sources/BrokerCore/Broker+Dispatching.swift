@@ -8,7 +8,7 @@ internal import SegmentLog
 // comes back when one of the consumers can take more.
 extension Broker {
     func makeReady(_ lane: Lane) {
-        guard !lane.isReady, !lane.isDetached else { return }
+        guard !lane.isReady, !lane.hasLeft else { return }
         lane.isReady = true
         ready.append(lane)
     }
@@ -18,7 +18,7 @@ extension Broker {
         var budget = options.dispatchBytes
         while budget > 0, let lane = ready.popFirst() {
             lane.isReady = false
-            guard !lane.isDetached else { continue }
+            guard !lane.hasLeft else { continue }
             switch visit(lane, &budget) {
             case .more: makeReady(lane)
             case .empty: if lane.batch != nil { lane.batch = nil }

@@ -93,8 +93,7 @@ extension Broker {
             available: found.map { $0.slice?.range.count ?? 0 },
             deadline: now.instant.advanced(byNanoseconds: UInt64(min(fetch.waitMilliseconds, Broker.waitMillisecondsMax)) * 1_000_000))
         parked.isLoading = isLoading
-        for partition in parked.partitions { partition.parked.append(parked) }
-        if session.parked.count > 64 { session.parked.removeAll { $0.isAnswered } }
+        for partition in parked.places { partition.parked.append(parked) }
         session.parked.append(parked)
         parkedFetches += fetch.parts.count
         counters.fetchesParked &+= 1
@@ -103,24 +102,25 @@ extension Broker {
         fetchTimers += 1
         if fetchTimers > 4_096 + 4 * parkedFetches {
             // Most of them were answered long before their time.
-            timers.filter { if case .fetch(let parked) = $0 { !parked.isAnswered } else { true } }
+            timers.filter { if case .fetch(let parked) = $0 { !parked.hasLeft } else { true } }
             fetchTimers = parkedFetches
         }
     }
 
     /// Answers a parked fetch with what there is, once: a fetch may name a partition twice.
     func answer(_ parked: ParkedFetch) {
-        guard !parked.isAnswered else { return }
+        guard !parked.hasLeft else { return }
         drop(parked)
         var isLoading = false
         deliver(read(parked.fetch, &isLoading), parked.session, parked.request)
     }
 
     func drop(_ parked: ParkedFetch) {
-        guard !parked.isAnswered else { return }
-        parked.isAnswered = true
+        guard !parked.hasLeft else { return }
+        parked.hasLeft = true
         parkedFetches -= parked.fetch.parts.count
-        for partition in parked.partitions { partition.parked.removeAll { $0 === parked } }
+        for partition in parked.places { partition.parked.oneHasLeft() }
+        sessions[parked.session]?.parked.oneHasLeft()
     }
 
     /// What was on the disk is in memory: who wants it comes back.
@@ -129,7 +129,7 @@ extension Broker {
         // Copies are delivered, too.
         if partition === survivors { for lane in asideState.lanes { makeReady(lane) } }
         resume(partition)
-        for parked in partition.parked where parked.isLoading && !parked.isAnswered {
+        for parked in partition.parked where parked.isLoading && !parked.hasLeft {
             var isLoading = false
             let found = read(parked.fetch, &isLoading)
             if isLoading { continue }

@@ -126,7 +126,7 @@ extension Broker {
         isCursorWriteDue = false
         var lanes: [Lane] = []
         swap(&lanes, &dirtyLanes)
-        for lane in lanes where !lane.isDetached { writeCursor(lane) }
+        for lane in lanes where !lane.hasLeft { writeCursor(lane) }
         for lane in lanes { lane.isDirty = false }
         for topic in retainedTopics(lanes) { for partition in topic.partitions where partition.isFloorMoved { applyRetention(toFloorOf: partition, topic) } }
         var waiting: [Confirmation] = []
@@ -151,9 +151,10 @@ extension Broker {
 
     private func retainedTopics(_ lanes: [Lane]) -> [Topic] {
         var found: [Topic] = []
-        for lane in lanes where !lane.isDetached {
+        var seen: Set<TopicID> = []
+        for lane in lanes where !lane.hasLeft {
             let topic = lane.subscription.topic
-            if topic.options.untilAcknowledged, !found.contains(where: { $0 === topic }) { found.append(topic) }
+            if topic.options.untilAcknowledged, seen.insert(topic.id).inserted { found.append(topic) }
         }
         return found
     }

@@ -46,6 +46,7 @@ extension Broker {
                 let lane = Lane(subscription: subscription, partition: partition, cursor: Cursor(at: .zero))
                 subscription.lanes.append(lane)
                 partition.lanes.append(lane)
+                laneCount += 1
             }
         }
     }

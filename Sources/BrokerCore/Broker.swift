@@ -29,6 +29,8 @@ package final class Broker {
     /// Replaying the catalog: what happens is not to be noted again.
     var isRestoring = false
     var parkedFetches = 0
+    /// Of all subscriptions.
+    var laneCount = 0
     /// Set while a request fails that waits for the disk: for whose.
     var awaited: Partition?
     /// Timers of fetches, answered ones included.
@@ -196,8 +198,7 @@ package final class Broker {
         if lastSession === session { lastSession = nil }
         for consumer in session.consumers.values.sorted(by: { $0.number < $1.number }) { detach(consumer) }
         session.consumers = [:]
-        for parked in session.parked where !parked.isAnswered { drop(parked) }
-        session.parked = []
+        for parked in session.parked { drop(parked) }
         leaveGroups(session)
         if isTracing { dropTraces(of: session.id) }
         for topic in session.replyTopics { if let topic = topics[topic] { remove(topic) } }
@@ -429,7 +430,7 @@ package final class Broker {
             answer(fanout)
         case .answer(let session, let request, let reply): respond(session, request, failure.map { .failed($0) } ?? reply.response)
         case .attach(let consumer, let reply, let request):
-            guard !consumer.isGone else { return respond(consumer.session.id, request, .failed(BrokerError(.unknownConsumer, "gone meanwhile"))) }
+            guard !consumer.hasLeft else { return respond(consumer.session.id, request, .failed(BrokerError(.unknownConsumer, "gone meanwhile"))) }
             if let failure {
                 respond(consumer.session.id, request, .failed(failure))
                 forget(consumer)
@@ -476,7 +477,7 @@ package final class Broker {
                 if !partition.isDeleted { touch(partition) }
             case .lane(let lane):
                 lane.scheduled = .distantFuture
-                if !lane.isDetached { expireLeases(lane) }
+                if !lane.hasLeft { expireLeases(lane) }
             case .fetch(let parked):
                 fetchTimers -= 1
                 answer(parked)

@@ -31,10 +31,11 @@ struct MemoryRoom {
 }
 
 extension Broker {
-    /// What this broker holds beside the sessions: topics in memory, groups, bindings, what logs stage until they are ready, and a compaction's
-    /// tables.
+    /// What this broker holds beside the sessions: topics in memory, groups, bindings, the subscriptions' places in their
+    /// partitions, what logs stage until they are ready, and a compaction's tables.
     package var memoryBytes: Int {
-        memoryStorage.bytes + max(0, groups.bytes) + routes.bytes + stagedBytes + (compacting == nil ? 0 : options.limits.compactionBytes)
+        memoryStorage.bytes + max(0, groups.bytes) + routes.bytes + laneCount * Lane.bytes + stagedBytes
+            + (compacting == nil ? 0 : options.limits.compactionBytes)
     }
 
     /// What all shards of the process use, and may use. Called once a tick.
@@ -67,7 +68,7 @@ extension Broker {
         throw BrokerError(
             .limitReached,
             "the broker's memory is full: \(room.memory.used) of \(room.memory.limit) bytes (limits.memory) are taken, by topics in memory, by what "
-                + "consumers do not read, by groups, by bindings; it goes on when some of it is gone")
+                + "consumers do not read, by groups, by bindings and subscriptions; it goes on when some of it is gone")
     }
 
     private func lookAtStaged() {

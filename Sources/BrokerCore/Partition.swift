@@ -13,10 +13,10 @@ final class Partition {
     /// Why the log is not to be had.
     var failure: BrokerError?
     var waits = ProducerWaits()
-    var parked: [ParkedFetch] = []
+    var parked = Roster<ParkedFetch>()
     /// What waits until something of its log was read from the disk.
     var resumed: [Resumed] = []
-    var lanes: [Lane] = []
+    var lanes = Roster<Lane>()
     /// Appended to or completed since the last tick.
     var isTouched = false
     var isFaultKnown = false
@@ -56,15 +56,19 @@ final class Partition {
 }
 
 /// A fetch that waits for more bytes or for its time; it stands in `parked` of each partition that it reads.
-final class ParkedFetch {
+final class ParkedFetch: RosterMember {
     let session: SessionID
     let request: RequestID
     let fetch: Fetch
+    /// Of each part.
     let partitions: [Partition]
+    /// The same, each once.
+    let places: [Partition]
     /// How much each part had when it was last looked at.
     var available: [Int]
     var total: Int
-    var isAnswered = false
+    /// Answered, or nobody waits for the answer.
+    var hasLeft = false
     /// It waits for the disk: what it wants is there, but not in memory.
     var isLoading = false
     /// How long it waits for more.
@@ -75,6 +79,8 @@ final class ParkedFetch {
         self.request = request
         self.fetch = fetch
         self.partitions = partitions
+        var seen: Set<UInt32> = []
+        places = partitions.filter { seen.insert($0.number).inserted }
         self.available = available
         self.deadline = deadline
         total = available.reduce(0, +)
@@ -90,7 +96,7 @@ final class Topic {
     /// Named subscriptions.
     var subscriptions: [String: Subscription] = [:]
     /// Subscriptions of one consumer each, without a name.
-    var transient: [Subscription] = []
+    var transient = Roster<Subscription>()
     /// Queues, and topics that somebody reads record by record: batches are looked into when they come.
     var handsOutRecords: Bool
     /// In the catalog; reply topics are not.

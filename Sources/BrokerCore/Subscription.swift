@@ -2,7 +2,7 @@ internal import Containers
 internal import SegmentLog
 
 /// A cursor for each partition of a topic, the consumers attached, and which of them is served.
-final class Subscription {
+final class Subscription: RosterMember {
     let id: SubscriptionID
     let name: String
     let mode: SubscriptionMode
@@ -12,13 +12,15 @@ final class Subscription {
     let isPersistent: Bool
     var lanes: [Lane] = []
     /// In the order in which they came; under `exclusive` the first is active.
-    var consumers: [Consumer] = []
+    var consumers = Roster<Consumer>()
     /// Shared consumers that may be served, in turn.
     var turns = RingQueue<Consumer>()
     /// How many of those have gone.
     private var goneInTurn = 0
     /// Lanes that have something and found nobody to take it.
     var blocked: [Lane] = []
+    /// Taken out of every table.
+    var hasLeft = false
 
     init(id: SubscriptionID, name: String, mode: SubscriptionMode, options: SubscriptionOptions, topic: Topic, isPersistent: Bool) {
         self.id = id
@@ -41,7 +43,7 @@ final class Subscription {
         }
         while let candidate = turns.popFirst() {
             candidate.isInTurn = false
-            if candidate.isGone { goneInTurn -= 1 }
+            if candidate.hasLeft { goneInTurn -= 1 }
             if candidate.isEligible { return candidate }
         }
         return nil
@@ -57,17 +59,17 @@ final class Subscription {
     /// Forgets a consumer that is gone. One that is in turn stays there until its turn comes, which it may never where nothing is published:
     /// those are not let become more than the others.
     func remove(_ consumer: Consumer) {
-        consumers.removeAll { $0 === consumer }
+        consumers.oneHasLeft()
         guard consumer.isInTurn else { return }
         goneInTurn += 1
         guard goneInTurn * 2 > turns.count else { return }
-        turns.filter { !$0.isGone }
+        turns.filter { !$0.hasLeft }
         goneInTurn = 0
     }
 }
 
 /// One subscription in one partition: what the dispatcher visits.
-final class Lane {
+final class Lane: RosterMember {
     unowned let subscription: Subscription
     unowned let partition: Partition
     /// The subscription's, which is asked with every delivery.
@@ -78,7 +80,8 @@ final class Lane {
     var isBlocked = false
     /// Changed since its cursor was last written.
     var isDirty = false
-    var isDetached = false
+    /// Its subscription is gone.
+    var hasLeft = false
     /// Its old survivors are being copied; after a failure not again before `asideRetry`.
     var settingAside: AsideJob?
     var asideRetry = Instant(rawValue: 0)
@@ -98,6 +101,9 @@ final class Lane {
     /// Which batch's checksum was checked last.
     var checked: Offset?
 
+    /// About what one takes in memory.
+    static let bytes = 448
+
     init(subscription: Subscription, partition: Partition, cursor: Cursor) {
         self.subscription = subscription
         self.partition = partition
@@ -107,7 +113,7 @@ final class Lane {
 }
 
 /// One attached reader and what it may still be sent.
-final class Consumer {
+final class Consumer: RosterMember {
     let id: ConsumerID
     /// Unique within the broker; what cursors know it by.
     let number: UInt32
@@ -122,7 +128,7 @@ final class Consumer {
     /// Its subscription is durable, and it was told so.
     var isAttached = false
     var isInTurn = false
-    var isGone = false
+    var hasLeft = false
 
     init(_ subscribe: Subscribe, number: UInt32, session: Session, subscription: Subscription, unsettledLimit: Int64) {
         id = subscribe.consumer
@@ -135,7 +141,7 @@ final class Consumer {
         self.unsettledLimit = unsettledLimit
     }
 
-    var isEligible: Bool { isAttached && !isGone && credit.messages > 0 && credit.bytes > 0 && unsettled < unsettledLimit && session.isWritable }
+    var isEligible: Bool { isAttached && !hasLeft && credit.messages > 0 && credit.bytes > 0 && unsettled < unsettledLimit && session.isWritable }
 
     func spend(records: Int64, bytes: Int) {
         credit.messages -= records
@@ -169,7 +175,7 @@ final class Session {
     var isWritable = true
     var consumers: [ConsumerID: Consumer] = [:]
     var replyTopics: [TopicID] = []
-    var parked: [ParkedFetch] = []
+    var parked = Roster<ParkedFetch>()
     /// Groups that may have requests of this session parked.
     var groups: Set<String> = []
     /// Consumers whose subscribing waits for the disk: what comes for them meanwhile waits behind it.

@@ -123,4 +123,26 @@ struct MemoryRoomTests {
         #expect(harness.broker.memoryBytes == before)
         #expect(harness.errorCode(harness.answer(.bind(binding(0)))) == nil)
     }
+
+    /// A subscription has a place in every partition of its topic.
+    @Test func subscriptionsCountAndNewOnesAreRefused() throws {
+        let harness = try Harness { $0.limits.consumersPerSession = 10_000 }
+        var options = TopicOptions()
+        options.partitions = 1_000
+        _ = try harness.create("wide", options)
+        let before = harness.broker.memoryBytes
+        var taken = 0
+        while taken < 200, harness.errorCode(harness.subscribe("wide", "s\(taken)", consumer: UInt32(taken + 1))) == nil {
+            taken += 1
+            Self.tick(harness)
+        }
+        #expect(taken > 20 && taken < 60, "\(taken) were taken")
+        #expect(harness.broker.memoryBytes <= Self.limit + (1 << 20))
+        // One that is there takes no more.
+        #expect(harness.errorCode(harness.subscribe("wide", "s0", consumer: 9_999)) == nil)
+        for number in 0..<taken { #expect(harness.errorCode(harness.answer(.deleteSubscription(topic: "wide", name: "s\(number)"))) == nil) }
+        Self.tick(harness)
+        #expect(harness.broker.memoryBytes == before)
+        #expect(harness.errorCode(harness.subscribe("wide", "again", consumer: 10_000)) == nil)
+    }
 }
