@@ -82,6 +82,9 @@ extension Broker {
 
     // MARK: Membership
 
+    /// Each of a member's is looked for among those of all others; clients have one to three.
+    private static let protocolsPerMember = 100
+
     private func join(_ asked: JoinGroup, _ caller: ConsumerGroup.Caller, _ session: Session) throws(BrokerError) {
         try Name.validateGroup(asked.group)
         if let instance = asked.instanceID { try Name.validateGroup(instance) }
@@ -91,6 +94,9 @@ extension Broker {
                 .invalidSessionTimeout, "session timeouts have \(bounds.lowerBound) to \(bounds.upperBound) ms, not \(asked.sessionTimeoutMilliseconds)")
         }
         guard !asked.protocols.isEmpty, !asked.protocolType.isEmpty else { throw BrokerError(.inconsistentProtocol, "a member speaks at least one protocol") }
+        guard asked.protocols.count <= Broker.protocolsPerMember else {
+            throw BrokerError(.inconsistentProtocol, "a member speaks at most \(Broker.protocolsPerMember) protocols, not \(asked.protocols.count)")
+        }
         try checkGroupLog()
         let size = ConsumerGroup.size(asked.protocols) + asked.protocolType.utf8.count
         try check(memberBytes: size)

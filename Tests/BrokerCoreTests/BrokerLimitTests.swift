@@ -98,6 +98,14 @@ struct BrokerLimitTests {
         #expect((harness.statistic("compacted_records_total") ?? 0) > 0 && harness.statistic("compactions_failed_total") == 0)
     }
 
+    @Test(arguments: [100, 101])
+    func protocolsOfAMember(count: Int) throws {
+        let harness = try Harness()
+        guard case .group(.join(var asked)) = Harness.asked("g") else { return }
+        asked.protocols = (0..<count).map { GroupProtocol(name: "p\($0)", metadata: []) }
+        #expect(harness.errorCode(harness.answer(.group(.join(asked)))) == (count > 100 ? .inconsistentProtocol : nil))
+    }
+
     @Test func exchangesAndBindings() throws {
         let harness = try Harness { options in
             options.limits.exchanges = 3
