@@ -72,10 +72,12 @@ final class BenchRun: Sendable {
         }
         let everybody = settings.isTogether ? 1 : producers + consumers
         while ready.load(ordering: .acquiring) < everybody, !isOver { Clock.sleep(nanoseconds: 1_000_000) }
+        // At a rate, when what the machine does about two new processes is over (on one that we measured, its kernel looked through their
+        // memory for milliseconds at a time). The load programs for other brokers wait as long.
+        if settings.rate != nil { Clock.sleep(nanoseconds: 280_000_000) }
         atStart()
-        // A little later, so that all threads see it before; at a rate, when what the machine does about two new processes is over (on one
-        // that we measured, its kernel looked through their memory for milliseconds at a time). The load programs for other brokers wait as long.
-        began.store(Clock.monotonic + (settings.rate == nil ? 20_000_000 : 300_000_000), ordering: .releasing)
+        // A little later, so that all threads see it before.
+        began.store(Clock.monotonic + 20_000_000, ordering: .releasing)
         for thread in threads { thread.join() }
         atEnd()
         if let failure = failure.withLock({ $0 }) { throw failure }
