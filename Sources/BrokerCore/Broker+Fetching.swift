@@ -129,7 +129,7 @@ extension Broker {
         // Copies are delivered, too.
         if partition === survivors { for lane in asideState.lanes { makeReady(lane) } }
         resume(partition)
-        for parked in partition.parked where parked.isLoading && !parked.hasLeft {
+        for parked in partition.parked where parked.isLoading {
             var isLoading = false
             let found = read(parked.fetch, &isLoading)
             if isLoading { continue }

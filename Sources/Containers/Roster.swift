@@ -7,10 +7,11 @@ package protocol RosterMember: AnyObject {
 
 /// Those who are here, in the order in which they came. Whoever leaves is passed over, and taken out when half of all have left: that costs
 /// the same however many there are, where a search for each would have many that leave together wait for the square of their number.
+///
+/// Invariant: `leftCount` of `all` have left, and said so; the one at `start` is here, those before it are not.
 @usableFromInline
 package struct Roster<Member: RosterMember>: Sequence {
     @usableFromInline var all: [Member] = []
-    /// Whoever stands before it has left; the one there has not.
     @usableFromInline var start = 0
     @usableFromInline var leftCount = 0
 
@@ -23,7 +24,7 @@ package struct Roster<Member: RosterMember>: Sequence {
 
     @inlinable package mutating func append(_ member: Member) { all.append(member) }
 
-    /// To be called once for each that has left, when it says so.
+    /// To be called once for each that has left, before the next one does.
     @inlinable package mutating func oneHasLeft() {
         leftCount &+= 1
         while start < all.count, all[start].hasLeft { start &+= 1 }

@@ -1,6 +1,8 @@
 /// Where routing happens: takes a routing key, names destinations.
 ///
-/// Nothing here takes longer the more bindings there are, but `bindings` and `removeBindings`, which go through all of them once.
+/// To add or to remove one takes the same however many there are; `bindings` and `removeBindings` go through all of them once.
+///
+/// Invariant: `places` has each binding that is in `list`, and where; keys, trie and counts have the same bindings.
 final class Exchange {
     let id: UInt32
     let kind: RoutingKind
@@ -10,13 +12,13 @@ final class Exchange {
     private var trie = TopicTrie<RouteDestination>()
     /// The bindings in the order in which they were made; nil where one is gone.
     private var list: [RouteBinding?] = []
-    private var places: [Place: Int] = [:]
+    private var places: [Identity: Int] = [:]
     /// How often each is bound.
     private var topics: [UInt32: Int] = [:]
     private var exchanges: [UInt32: Int] = [:]
 
     /// What makes a binding the same as another: two patterns may be equal as text and not as bytes.
-    private struct Place: Hashable {
+    private struct Identity: Hashable {
         var destination: RouteDestination
         var pattern: [UInt8]
     }
@@ -36,23 +38,23 @@ final class Exchange {
     /// The exchanges behind this one.
     var targets: Dictionary<UInt32, Int>.Keys { exchanges.keys }
 
-    func contains(_ destination: RouteDestination, _ pattern: String) -> Bool { places[place(destination, pattern)] != nil }
+    func contains(_ destination: RouteDestination, _ pattern: String) -> Bool { places[identity(destination, pattern)] != nil }
 
     func add(_ destination: RouteDestination, _ pattern: String) -> Bool {
-        let place = place(destination, pattern)
-        guard places[place] == nil else { return false }
+        let identity = identity(destination, pattern)
+        guard places[identity] == nil else { return false }
         switch kind {
-        case .direct, .fanout: exact[place.pattern, default: []].insert(destination)
-        case .topic: _ = trie.insert(destination, place.pattern)
+        case .direct, .fanout: exact[identity.pattern, default: []].insert(destination)
+        case .topic: _ = trie.insert(destination, identity.pattern)
         }
-        places[place] = list.count
+        places[identity] = list.count
         list.append(RouteBinding(exchange: id, destination: destination, pattern: kind == .fanout ? "" : pattern))
         count(destination, 1)
         return true
     }
 
     func remove(_ destination: RouteDestination, _ pattern: String) -> Bool {
-        guard remove(place(destination, pattern)) else { return false }
+        guard remove(identity(destination, pattern)) else { return false }
         closeGaps()
         return true
     }
@@ -61,7 +63,7 @@ final class Exchange {
     func removeBindings(to destination: RouteDestination) -> Int {
         guard isBound(to: destination) else { return 0 }
         let before = places.count
-        for case let binding? in list where binding.destination == destination { _ = remove(place(destination, binding.pattern)) }
+        for case let binding? in list where binding.destination == destination { _ = remove(identity(destination, binding.pattern)) }
         closeGaps()
         return before - places.count
     }
@@ -74,20 +76,20 @@ final class Exchange {
         }
     }
 
-    private func place(_ destination: RouteDestination, _ pattern: String) -> Place {
-        Place(destination: destination, pattern: kind == .fanout ? [] : Array(pattern.utf8))
+    private func identity(_ destination: RouteDestination, _ pattern: String) -> Identity {
+        Identity(destination: destination, pattern: kind == .fanout ? [] : Array(pattern.utf8))
     }
 
-    private func remove(_ place: Place) -> Bool {
-        guard let index = places.removeValue(forKey: place) else { return false }
+    private func remove(_ identity: Identity) -> Bool {
+        guard let index = places.removeValue(forKey: identity) else { return false }
         list[index] = nil
         switch kind {
         case .direct, .fanout:
-            exact[place.pattern]?.remove(place.destination)
-            if exact[place.pattern]?.isEmpty == true { exact[place.pattern] = nil }
-        case .topic: _ = trie.remove(place.destination, place.pattern)
+            exact[identity.pattern]?.remove(identity.destination)
+            if exact[identity.pattern]?.isEmpty == true { exact[identity.pattern] = nil }
+        case .topic: _ = trie.remove(identity.destination, identity.pattern)
         }
-        count(place.destination, -1)
+        count(identity.destination, -1)
         return true
     }
 
@@ -95,7 +97,7 @@ final class Exchange {
     private func closeGaps() {
         guard list.count > 2 * places.count + 16 else { return }
         list = bindings
-        for (index, binding) in list.enumerated() { if let binding { places[place(binding.destination, binding.pattern)] = index } }
+        for (index, binding) in list.enumerated() { if let binding { places[identity(binding.destination, binding.pattern)] = index } }
     }
 
     private func isBound(to destination: RouteDestination) -> Bool {
