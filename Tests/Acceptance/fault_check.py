@@ -5,12 +5,13 @@ not hold: L1 nothing acknowledged is lost, L2 nothing is there that nobody publi
 hole; Q1 every message is there or was settled, Q2 nothing unexpected, Q4 what was settled and confirmed does not come back, and what
 comes back is flagged; Q8 a dead letter is here or there; L7 offsets do not go back; topics are there, or deleted."""
 import copy
+import re
 import subprocess
 import time
 
 import native
 from broker import BINARY
-from fault_load import DEAD, FLUSH_INTERVAL, LOGS, QUEUE, TAG, OffsetClient
+from fault_load import DEAD, FLUSH_INTERVAL, LOGS, QUEUE, TAG, OffsetClient, tag
 
 
 class Broken(AssertionError):
@@ -254,16 +255,17 @@ def verify(data):
 # The rule on the trace: write, then flush, then acknowledge
 
 
-def records_in(content):
-    return {(log.decode(), int(life), int(number)) for log, life, number in TAG.findall(content)}
+# What a block ends or begins with where a mark lies across it and another.
+LEFT_HALF, RIGHT_HALF = re.compile(rb"<[a-z]?\d?:?\d{0,9}\Z"), re.compile(rb"[a-z]?\d?:?\d{0,9}>")
 
 
 class WrittenRecords:
     """Follows a trace and says from which flush on each record is safe: the first that began when both of its marks were on the disk.
-    A mark that lies across two blocks apart from each other on the disk is not found; such records are counted, not judged."""
+    A mark that lies across two blocks apart from each other on the disk is not found there, and may be later, where the record is written
+    again: dead letters, and what is set aside. Such records are counted, not judged."""
 
     def __init__(self, trace, base):
-        self.safe, self.late, self.judged, self.unseen = set(), {}, {}, 0
+        self.safe, self.late, self.judged, self.unseen, self.halves = set(), {}, {}, 0, set()
         disk, waiting = {}, []
         seen, fresh, begun = {}, [], {}
         with open(base, "rb") as file:
@@ -305,6 +307,8 @@ class WrittenRecords:
                 old, low, high = bytearray(block(number)), max(0, -start), min(4096, event.size - start)
                 old[low:high] = content[start + low : start + high]
                 disk[number] = bytes(old)
+        for number in range(first, last + 1):
+            self.halves.update(half.group(0) for half in (LEFT_HALF.search(disk[number], 4096 - 13), RIGHT_HALF.match(disk[number])) if half)
         around = block(first - 1)[-32:] + b"".join(disk[number] for number in range(first, last + 1)) + block(last + 1)[:32]
         for found in TAG.finditer(around):
             one = found.group(0)
@@ -319,6 +323,12 @@ class WrittenRecords:
     def judge(self, text):
         """Those of the records just acknowledged that are not safe."""
         _, log, life, first, count, _ = text.split()
-        ones = [b"<%s%d:%09d>" % (log.encode(), int(life), number) for number in range(int(first), int(first) + int(count))]
+        ones = [tag(log, int(life), number) for number in range(int(first), int(first) + int(count))]
         self.judged[log] = self.judged.get(log, 0) + len(ones)
-        return [(log, one) for one in ones if one not in self.safe]
+        late = [one for one in ones if one not in self.safe]
+        whole = [one for one in late if not self.is_split(one)]
+        self.unseen += len(late) - len(whole)
+        return [(log, one) for one in whole]
+
+    def is_split(self, one):
+        return any(one[:place] in self.halves and one[place:] in self.halves for place in range(1, len(one)))
