@@ -65,7 +65,7 @@ extension Broker {
             counters.subscriptions &+= 1
             throw BrokerError(.limitReached, "there are \(subscriptions.count) subscriptions")
         }
-        try checkMemory(for: topic.partitions.count * Lane.bytes)
+        try checkPlaces(for: topic.partitions.count * Lane.bytes)
         var starts: [Offset] = []
         for partition in topic.partitions { starts.append(try resolve(subscribe.start, in: partition)) }
         return install(

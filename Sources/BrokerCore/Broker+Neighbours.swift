@@ -69,8 +69,8 @@ extension Broker {
         case moved(MovedRecord)
         /// A destination of moves that was to be made.
         case resume(topic: String)
-        /// A topic was altered: its owner is to describe it.
-        case describe(SessionID, RequestID, topic: String)
+        /// The authority was asked to alter a topic, which takes so many lanes here; who wanted it is told how it is then.
+        case describe(SessionID, RequestID, topic: String, lanes: Int)
         /// Goes to a session as it is.
         case relay(SessionID, RequestID)
         case gather(Gather)
@@ -132,7 +132,8 @@ extension Broker {
                 // Also where somebody else has made it: until this broker knows of it there is time.
                 if case .failed = response { retry(move) } else { moves.append(move) }
             }
-        case .describe(let session, let request, let name):
+        case .describe(let session, let request, let name, let lanes):
+            lanesComing -= lanes
             guard case .topics = response, let topic = topicsByName[name] else { return respond(session, request, response) }
             self.ask(topic.owner, .describeTopic(name: name), RawSpan(), .relay(session, request))
         case .relay(let session, let request): respond(session, request, response)

@@ -3,6 +3,7 @@ internal import SegmentLog
 
 // What topics may be told, and telling a living one.
 extension Broker {
+    /// The owner knows what waits in a topic, and looks whether there is room; the authority changes it.
     func alterTopic(_ name: String, _ change: TopicChange, _ id: RequestID, _ session: Session) throws(BrokerError) {
         let topic = try topic(named: name)
         let wanted = topic.options.applying(change)
@@ -10,8 +11,15 @@ extension Broker {
             throw BrokerError(.invalidRequest, "'\(name)' has \(topic.options.partitions) partitions, and they never become fewer")
         }
         try check(wanted)
-        try check(morePartitions: wanted.partitions - topic.options.partitions)
-        partitionCount += Int(wanted.partitions - topic.options.partitions)
+        let more = wanted.partitions - topic.options.partitions
+        try check(morePartitions: more)
+        let lanes = Int(more) * (topic.subscriptions.count + topic.transient.count)
+        if lanes > 0 { try checkPlaces(for: lanes * Lane.bytes) }
+        guard isAuthority || !topic.isPersistent else {
+            lanesComing += lanes
+            return ask(0, .alterTopic(name: name, change), RawSpan(), .describe(session.id, id, topic: name, lanes: lanes))
+        }
+        partitionCount += Int(more)
         topic.options = wanted
         addPartitions(topic)
         applyOptions(of: topic)

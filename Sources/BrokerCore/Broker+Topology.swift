@@ -212,7 +212,7 @@ extension Broker {
             counters.bindings &+= 1
             throw BrokerError(.limitReached, "there are \(routes.bindingCount) bindings")
         }
-        try checkMemory(for: 0)
+        try checkPlaces(for: 0)
         let before = routes.bytes
         do throws(RouteTable.Refusal) { try routes.bind(route) } catch {
             switch error {

@@ -29,8 +29,9 @@ package final class Broker {
     /// Replaying the catalog: what happens is not to be noted again.
     var isRestoring = false
     var parkedFetches = 0
-    /// Of all subscriptions.
+    /// Of all subscriptions; and those that partitions bring with them which the authority was asked for.
     var laneCount = 0
+    var lanesComing = 0
     /// Set while a request fails that waits for the disk: for whose.
     var awaited: Partition?
     /// Timers of fetches, answered ones included.

@@ -71,6 +71,20 @@ extension Broker {
                 + "consumers do not read, by groups, by bindings and subscriptions; it goes on when some of it is gone")
     }
 
+    /// Refuses bindings, and the subscriptions' places in partitions, where memory is full or they would have more than a quarter of it: what
+    /// takes no messages must not keep all others from publishing. Each shard has its part of that.
+    func checkPlaces(for bytes: Int) throws(BrokerError) {
+        let taken = routes.bytes + (laneCount + lanesComing) * Lane.bytes
+        guard taken + bytes <= room.memory.limit / 4 / map.shards else {
+            counters.memory &+= 1
+            throw BrokerError(
+                .limitReached,
+                "bindings and subscriptions have at most a quarter of limits.memory, which is \(room.memory.limit); here they take \(taken) bytes, and "
+                    + "\(bytes) more were wanted")
+        }
+        try checkMemory(for: bytes)
+    }
+
     private func lookAtStaged() {
         lastStagedLook = now.instant
         stagedBytes = partitions.values.reduce(into: 0) { $0 += $1.log?.isReadying == true ? $1.log?.stagedBytes ?? 0 : 0 }

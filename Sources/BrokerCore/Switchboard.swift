@@ -70,7 +70,6 @@ package final class Switchboard {
         case .at(let shard):
             meet(shard, routed)
             broker.mail[shard].add(request, id, from: session, input: input)
-        case .changed(let name): broker.ask(0, request, input, now, .describe(session, id, topic: name))
         case .everywhere:
             let gather = Gather(session: session, request: id, shards: broker.map.shards)
             for shard in 0..<broker.map.shards { broker.ask(shard, request, input, now, .gather(gather)) }
@@ -84,8 +83,6 @@ package final class Switchboard {
     private enum Route {
         case here
         case at(Int)
-        /// The authority changes a topic, then its owner describes it.
-        case changed(String)
         case everywhere
         /// Topics of several owners.
         case fetch(Fetch)
@@ -107,7 +104,7 @@ package final class Switchboard {
         case .fetch(let fetch): return route(fetch)
         case .endOfEpoch(let topic, _, _): return owner(topic)
         case .findOffset(let topic, _, _), .seek(let topic, _, _), .deleteSubscription(let topic, _), .describeTopic(let topic), .listSubscriptions(let topic),
-            .purge(let topic, _, _), .redrive(let topic, _), .trace(let topic, _):
+            .purge(let topic, _, _), .redrive(let topic, _), .trace(let topic, _), .alterTopic(let topic, _):
             return owner(topic)
         case .subscribe(let subscribe): return route(subscribe, id, routed)
         case .unsubscribe(let consumer):
@@ -118,7 +115,6 @@ package final class Switchboard {
         case .settle(let settle): return place(of: settle.consumer, routed)
         case .createReplyTopic, .listExchanges, .findExchange: return .here
         case .deleteTopic(let name): return TopicID(replyName: name) == nil ? at(0) : owner(name)
-        case .alterTopic(let name, _): return TopicID(replyName: name) == nil ? .changed(name) : owner(name)
         case .createTopic, .createExchange, .deleteExchange, .bind, .unbind, .startProducer: return at(0)
         // A group spans topics of several owners: its state is with the catalog.
         case .group: return at(0)

@@ -202,6 +202,37 @@ import Testing
         #expect(try fleet.disk.list("data/logs").isEmpty)
     }
 
+    /// Whoever asks, and whoever has the topics; what was asked for and is not there yet counts.
+    @Test(arguments: [1, 2, 3])
+    func newPartitionsAreRefusedWhereSubscriptionsHaveNoRoomInThem(_ shards: Int) throws {
+        let fleet = try Fleet(shards)
+        for owner in 0..<shards {
+            let session = fleet.session(on: (owner + 1) % shards)
+            var topics: [String] = []
+            for number in 0..<(2 * shards) where try fleet.create("t\(owner)-\(number)", session).owner == Int32(owner) { topics.append("t\(owner)-\(number)") }
+            #expect(topics.count == 2)
+            for (place, topic) in topics.enumerated() {
+                for number in 0..<60 {
+                    guard case .subscribed? = fleet.subscribe(topic, "s\(number)", session, consumer: UInt32(1 + 60 * place + number)) else {
+                        throw Wrong(what: "not subscribed")
+                    }
+                }
+            }
+            // Room for some 580 places on each shard.
+            for broker in fleet.fleet.brokers { broker.setMemory(used: 0, limit: shards << 20) }
+            func partitions(_ topic: String) throws -> Int {
+                guard case .topics(let described)? = fleet.answer(.describeTopic(name: topic), session) else { throw Wrong(what: "no description") }
+                return described.first?.partitions.count ?? 0
+            }
+            #expect(Self.isFailure(fleet.answer(.alterTopic(name: topics[0], TopicChange(partitions: 100)), session), .limitReached))
+            #expect(try partitions(topics[0]) == 1)
+            let both = topics.map { fleet.perform(.alterTopic(name: $0, TopicChange(partitions: 5)), session) }
+            for _ in 0..<200 where both.contains(where: { fleet.answers[$0] == nil }) { fleet.pass() }
+            #expect(both.count { Self.isFailure(fleet.answers[$0], .limitReached) } == 1)
+            #expect(try topics.map(partitions).sorted() == [1, 5])
+        }
+    }
+
     @Test(arguments: [2, 3])
     func aPublishThroughAnExchangeReachesEveryOwnerAndIsAnsweredOnce(_ shards: Int) throws {
         let fleet = try Fleet(shards)
