@@ -41,6 +41,7 @@ class Member:
         self.process.wait()
 
     def leave(self):
+        wait_until(lambda: self.events() or self.process.poll() is not None, 120, "a member that was just started runs")
         self.process.terminate()
         code = self.process.wait(120)
         assert code == 0, (code, self.errors.read_text()[-2000:])

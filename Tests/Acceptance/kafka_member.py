@@ -17,15 +17,18 @@ COMMIT_SECONDS = 0.5
 
 def main():
     bootstrap, group, topic, *settings = sys.argv[1:]
-    client = Consumer({
-        "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False, "session.timeout.ms": 6000,
-        "heartbeat.interval.ms": 500, "log_level": 2, **dict(setting.split("=", 1) for setting in settings)})
     ended = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
 
     def say(**event):
         # One write a line, into the file itself: what was said survives a kill.
         os.write(1, json.dumps({"time": time.monotonic(), **event}).encode() + b"\n")
+
+    # From here on it leaves when it is asked to.
+    say(began=True)
+    client = Consumer({
+        "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False, "session.timeout.ms": 6000,
+        "heartbeat.interval.ms": 500, "log_level": 2, **dict(setting.split("=", 1) for setting in settings)})
 
     def commit():
         if not read:
