@@ -79,8 +79,8 @@ extension Broker {
             counters.memory &+= 1
             throw BrokerError(
                 .limitReached,
-                "bindings and subscriptions have at most a quarter of limits.memory, which is \(room.memory.limit); here they take \(taken) bytes, and "
-                    + "\(bytes) more were wanted")
+                "bindings and subscriptions have at most a quarter of limits.memory, which is \(room.memory.limit); here they take \(taken) bytes"
+                    + (bytes > 0 ? ", and \(bytes) more were wanted" : ""))
         }
         try checkMemory(for: bytes)
     }
