@@ -5,27 +5,6 @@ package import SegmentLog
 
 // What operators ask: lists, figures, purging, the end.
 extension Broker {
-    func listSubscriptions(_ topicName: String, _ id: RequestID, _ session: Session) throws(BrokerError) {
-        let topic = try ownTopic(named: topicName)
-        var described: [SubscriptionDescription] = []
-        for subscription in topic.sortedSubscriptions + topic.transient {
-            var cursors: [CursorDescription] = []
-            for lane in subscription.lanes {
-                let log = try? openLog(lane.partition)
-                let end = log?.visibleEnd ?? lane.cursor.next
-                cursors.append(
-                    CursorDescription(
-                        partition: lane.partition.id.index, floor: lane.cursor.floor, next: lane.cursor.next, end: end, inFlight: lane.cursor.inFlightCount,
-                        redeliver: lane.cursor.redeliveryCount))
-            }
-            described.append(
-                SubscriptionDescription(
-                    id: subscription.id, topic: topic.name, name: subscription.name, mode: subscription.mode, consumers: Int32(subscription.consumers.count),
-                    cursors: cursors))
-        }
-        respond(session.id, id, .subscriptions(described))
-    }
-
     /// A queue: everything that is not in flight is taken as settled, for every subscription. A log, or with `before`: the start moves up.
     func purge(_ topicName: String, _ index: Int32?, _ before: Offset?, _ id: RequestID, _ session: Session) throws(BrokerError) {
         let topic = try ownTopic(named: topicName)

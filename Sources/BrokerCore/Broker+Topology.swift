@@ -4,6 +4,9 @@ internal import SegmentLog
 
 // Topics, exchanges and bindings: names become ids here. Every change is answered once the catalog has it on disk.
 extension Broker {
+    /// How many topics there are.
+    package var topicCount: Int { topics.count }
+
     func topic(_ id: TopicID) -> Topic? {
         if let lastTopic, lastTopic.id == id { return lastTopic }
         guard let found = topics[id] else { return nil }

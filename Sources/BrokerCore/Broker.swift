@@ -7,7 +7,7 @@ package import SegmentLog
 /// Topics, subscriptions, exchanges: the state machine of one shard.
 ///
 /// It takes requests, completions of the storage and the time; it yields effects. Used on one thread, it never waits except in `init`
-/// and `shutDown`. Its facets: `+Publishing`, `+Consuming`, `+Fetching`, `+Groups`, `+Topology`, `+Operating`, `+DeadLetters`, `+Aside`,
+/// and `shutDown`. Its facets: `+Publishing`, `+Consuming`, `+Fetching`, `+Groups`, `+Topology`, `+Operating`, `+Listing`, `+DeadLetters`, `+Aside`,
 /// `+Dispatching`, `+Compaction`, `+Persistence`, `+GroupStore`, `+Neighbours`.
 package final class Broker {
     package internal(set) var options: Options
@@ -32,6 +32,8 @@ package final class Broker {
     /// Of all subscriptions; and those that partitions bring with them which the authority was asked for.
     var laneCount = 0
     var lanesComing = 0
+    /// Lists that are not told to their end.
+    var listings: [Listing] = []
     /// Set while a request fails that waits for the disk: for whose.
     var awaited: Partition?
     /// Timers of fetches, answered ones included.
@@ -205,9 +207,6 @@ package final class Broker {
         for topic in session.replyTopics { if let topic = topics[topic] { remove(topic) } }
     }
 
-    /// How many topics there are.
-    package var topicCount: Int { topics.count }
-
     func session(_ id: SessionID) -> Session? {
         if let lastSession, lastSession.id == id { return lastSession }
         let found = sessions[id]
@@ -342,6 +341,7 @@ package final class Broker {
         runGroupTimers()
         runMoves()
         runAsideJobs()
+        runListings()
         if isCursorWriteDue || !confirmations.isEmpty { writeCursors() }
         compactCatalog()
         compactGroups()
@@ -355,7 +355,7 @@ package final class Broker {
     /// When `endTick` wants to run though nothing happened.
     package var nextDeadline: Instant {
         if isShuttingDown { return .distantFuture }
-        if !ready.isEmpty || !touched.isEmpty || !moves.isEmpty || !asideJobs.isEmpty || !confirmations.isEmpty { return now.instant }
+        if !ready.isEmpty || !touched.isEmpty || !moves.isEmpty || !asideJobs.isEmpty || !confirmations.isEmpty || hasListingToTell { return now.instant }
         return min(Instant(rawValue: timers.earliest), groups.earliest)
     }
 

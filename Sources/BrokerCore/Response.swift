@@ -14,6 +14,8 @@ package enum Response: Sendable {
     case topics([TopicDescription])
     case exchanges([ExchangeDescription])
     case subscriptions([SubscriptionDescription])
+    /// A piece of a long list: more of them follow, and `subscriptions` with the last, which ends the answer.
+    case someSubscriptions([SubscriptionDescription])
     case statistics([Statistic])
     /// Where one message's time went.
     case traced([Statistic])

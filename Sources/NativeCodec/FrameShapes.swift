@@ -32,9 +32,10 @@ extension ListFrameBody {
     }
 
     /// Writes `elements` in as many frames as `partBytes` each asks for; an element larger than that gets a frame of its own.
-    /// Answers the size of the largest frame.
+    /// `hasMore`: others follow. Answers the size of the largest frame.
     package static func encodeParts<Source: Sequence>(
-        of source: Source, to buffer: inout ByteBuffer, correlation: UInt64, partBytes: Int, _ element: (Source.Element) -> Element
+        of source: Source, to buffer: inout ByteBuffer, correlation: UInt64, partBytes: Int, hasMore: Bool = false,
+        _ element: (Source.Element) -> Element
     ) -> Int {
         var frame = buffer.count
         var largest = 0
@@ -52,7 +53,7 @@ extension ListFrameBody {
         }
         largest = max(largest, buffer.closePart(from: frame, count))
         // The flags stand behind size and type.
-        buffer.patch(little: UInt8(0), at: frame &+ 5)
+        if !hasMore { buffer.patch(little: UInt8(0), at: frame &+ 5) }
         return largest
     }
 }

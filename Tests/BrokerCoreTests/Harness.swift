@@ -13,6 +13,8 @@ final class Harness {
     var nextRequest: UInt64 = 1
     var responses: [RequestID: Response] = [:]
     var answered: [RequestID] = []
+    /// Of long lists, what came before the answer that ends them.
+    var pieces: [RequestID: [[SubscriptionDescription]]] = [:]
     var deliveries: [(session: SessionID, delivery: Delivery, payloads: [String])] = []
     var events: [(session: SessionID, consumer: ConsumerID, event: ConsumerEvent)] = []
     /// What a session may still be sent, where a test watches it.
@@ -99,6 +101,7 @@ final class Harness {
     func take() {
         for effect in broker.takeEffects() {
             switch effect {
+            case .respond(_, let id, .someSubscriptions(let piece)): pieces[id, default: []].append(piece)
             case .respond(_, let id, let response):
                 precondition(responses[id] == nil, "answered twice")
                 responses[id] = response

@@ -284,6 +284,7 @@ package final class NativeSession: WireSession {
     package func complete(_ id: RequestID, _ response: Response, _ output: inout SessionOutput) {
         let weight = RequestWeight(of: id)
         guard case .open = state, weight != .silent else { return }
+        if case .someSubscriptions = response { return answer(RequestWeight.correlation(of: id), response, &output) }
         unanswered.count(weight, -1)
         // Not at each answer: what is left unread is moved every time.
         if isHolding && unanswered.total <= peer.limits.unansweredRequests / 2 { isHolding = false }
@@ -315,6 +316,8 @@ package final class NativeSession: WireSession {
         case .exchanges(let exchanges): list(Frame.Exchanges.self, exchanges, correlation, &output) { Frame.ExchangeDescription($0) }
         case .subscriptions(let subscriptions):
             list(Frame.Subscriptions.self, subscriptions, correlation, &output) { Frame.SubscriptionDescription($0) }
+        case .someSubscriptions(let subscriptions):
+            list(Frame.Subscriptions.self, subscriptions, correlation, &output, hasMore: true) { Frame.SubscriptionDescription($0) }
         case .statistics(let statistics), .traced(let statistics):
             list(Frame.Figures.self, statistics, correlation, &output) { Frame.Figure($0) }
         case .count(let count), .purged(let count, _): Frame.Count(count: count).encode(to: &output.bytes, correlation: correlation)
@@ -337,10 +340,12 @@ package final class NativeSession: WireSession {
     }
 
     private func list<F: ListFrameBody, Described>(
-        _ frame: F.Type, _ elements: [Described], _ correlation: UInt64, _ output: inout SessionOutput, _ describe: (Described) -> F.Element
+        _ frame: F.Type, _ elements: [Described], _ correlation: UInt64, _ output: inout SessionOutput, hasMore: Bool = false,
+        _ describe: (Described) -> F.Element
     ) {
         let start = output.bytes.count
-        let largest = F.encodeParts(of: elements, to: &output.bytes, correlation: correlation, partBytes: NativeSession.partBytes, describe)
+        let largest = F.encodeParts(
+            of: elements, to: &output.bytes, correlation: correlation, partBytes: NativeSession.partBytes, hasMore: hasMore, describe)
         guard largest > maxFrameBytes else { return }
         output.bytes.truncate(to: start)
         refuse(correlation, BrokerError(.limitReached, "an element of the list is larger than the client takes"), &output)
