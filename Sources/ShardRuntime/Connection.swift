@@ -54,8 +54,10 @@ final class Connection {
     var isNewcomer = true
     /// Whether the session left whole frames unread.
     var isHeld = false
-    /// The peer has ended while something was looked up for what it had asked.
+    /// The peer has ended before everything that it had asked for was carried out.
     var hasEnded = false
+    /// In the shard's list of those whose requests wait for others.
+    var isPostponed = false
     /// Whether the driver was told to receive.
     var isReceiving = false
     /// What the broker was told last.

@@ -103,6 +103,10 @@ extension Shard {
     func leaveLane(_ connection: Connection, _ end: LaneEnd) {
         var left = Lane.mostBytes
         while left > 0, connection.state == .open, readLane(connection, end) { left -= Shard.pieceBytes }
+        guard !connection.isHeld || !connection.session.isPausing || connection.state != .open else {
+            connection.hasEnded = true
+            return
+        }
         endSession(of: connection, reason: nil)
         abort(connection)
     }

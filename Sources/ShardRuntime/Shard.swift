@@ -55,6 +55,7 @@ package final class Shard: DriverHandler {
     private let histograms: [ShardHistograms]
     private var waiting: WaitPolicy
     var wasBusy = false
+    var longRequests = LongRequests()
     var sweep = Sweep()
     var state = State.running
     /// Connections that have not said hello yet.
@@ -118,6 +119,7 @@ package final class Shard: DriverHandler {
 
     /// One pass. Waits for work at most until the next deadline of broker, sweep or drain.
     package func tick() {
+        resumePostponed()
         let due = nextDuty()
         let isLooking = !owesTick && isRunning && waiting.looksAgain(at: driver.now.instant)
         waitForWork(until: isLooking ? driver.now.instant : due)
@@ -162,7 +164,7 @@ package final class Shard: DriverHandler {
     /// When there is something to do though nothing comes.
     private func nextDuty() -> Instant {
         let now = driver.now.instant
-        if owesTick { return now }
+        if owesTick || longRequests.areWaiting { return now }
         var next = connections.count > 0 || sweep.isWaiting ? sweep.next : .distantFuture
         // Sessions may have asked for something after the tick's effects were taken.
         next = broker.hasWork ? now : min(next, broker.own.nextDeadline)
@@ -214,7 +216,7 @@ package final class Shard: DriverHandler {
         case .ended:
             if let lane = connection.lane { return leaveLane(connection, lane) }
             // Its last request is carried out all the same: a producer without acknowledgements says no more than that.
-            if connection.isHeld, connection.session.isLookingUp, connection.state == .open, !Mutant.isActive("forgetsLastRequest") {
+            if connection.isHeld, connection.goesOnAlone, connection.state == .open, !Mutant.isActive("forgetsLastRequest") {
                 connection.hasEnded = true
             } else {
                 endSession(of: connection, reason: nil)
@@ -330,17 +332,31 @@ package final class Shard: DriverHandler {
             fail(connection, error)
         }
         afterSession(connection)
-        if connection.hasEnded, !connection.session.isLookingUp { endSession(of: connection, reason: nil) }
+        guard connection.hasEnded, !connection.goesOnAlone else { return }
+        endSession(of: connection, reason: nil)
+        // Nobody takes what is left in a ring.
+        if connection.lane != nil { abort(connection) }
     }
 
     /// Lets the session take whole frames off the front of `input` and carries out what it asks for, while the input stands still.
     private func consume(_ input: RawSpan, of connection: Connection, _ now: Now) throws(ProtocolError) -> Int {
+        var used = 0
+        repeat {
+            connection.output.defersLongRequests = longRequests.isLate
+            used += try carryOut(input.extracting(used..<input.byteCount), of: connection, now)
+        } while connection.session.isPausing && goesOn(connection)
+        // A session also stops where its answers are more than may wait for the peer.
+        connection.isHeld =
+            connection.session.isHolding || connection.session.isPausing
+            || (used < input.byteCount && connection.pendingBytes > connection.peer.limits.outboxBytes)
+        return used
+    }
+
+    private func carryOut(_ input: RawSpan, of connection: Connection, _ now: Now) throws(ProtocolError) -> Int {
         // What was asked for in front of a fault is carried out, wherever the stream was cut.
         var used = input.byteCount
         defer { perform(requestsOf: connection, input.extracting(0..<used), now) }
         used = try connection.session.receive(input, &connection.output)
-        // A session also stops where its answers are more than may wait for the peer.
-        connection.isHeld = connection.session.isHolding || (used < input.byteCount && connection.pendingBytes > connection.peer.limits.outboxBytes)
         return used
     }
 

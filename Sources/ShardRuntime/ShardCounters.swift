@@ -12,6 +12,7 @@ package struct ShardCounters: Sendable, Equatable {
     package var sends: UInt64 = 0
     package var bytesSent: UInt64 = 0
     package var receivesPaused: UInt64 = 0
+    package var longRequestsPostponed: UInt64 = 0
     package var lanesOpened: UInt64 = 0
     package var lanesRefused: UInt64 = 0
     /// A client in shared memory found the shard asleep.

@@ -7,7 +7,7 @@ extension ShardCounters {
         [
             ("connections_accepted", connectionsAccepted), ("connections_refused", connectionsRefused), ("connections_closed", connectionsClosed),
             ("accept_failures", acceptFailures), ("protocol_errors", protocolErrors), ("receives", receives), ("received_bytes", bytesReceived),
-            ("sends", sends), ("sent_bytes", bytesSent), ("receives_paused", receivesPaused),
+            ("sends", sends), ("sent_bytes", bytesSent), ("receives_paused", receivesPaused), ("long_requests_postponed", longRequestsPostponed),
             ("lanes_opened", lanesOpened), ("lanes_refused", lanesRefused), ("lane_knocks", laneKnocks),
             ("mailbox_full", mailboxFull), ("ticks", ticks),
         ]

@@ -23,6 +23,9 @@ package final class SimulatedDriver: Driver {
     package private(set) var violations: [Violation] = []
 
     private var random: RandomStream
+    /// What seems to pass between two looks at the clock within one pass of the loop: on some machines, so long that requests have to wait.
+    private let slowness: UInt64
+    private var clockReads: UInt64 = 0
     private var listeners: [Listener] = []
     private var connections: [SimulatedConnection?] = []
     private var generations: [UInt32] = []
@@ -57,12 +60,17 @@ package final class SimulatedDriver: Driver {
         self.clock = clock
         trace = disk.trace
         random = seed.stream("network")
+        var speed = seed.stream("speed")
+        slowness = speed.chance(0.125) ? LongRequests.shareNanoseconds + 1 : 0
     }
 
     package var now: Now { clock.now }
     package var storage: any LogStorage { share ?? disk }
     package var waker: any Waker { wakeFlag }
-    package func readClock() -> Instant { now.instant }
+    package func readClock() -> Instant {
+        clockReads += 1
+        return now.instant.advanced(byNanoseconds: clockReads * slowness)
+    }
 
     // MARK: The clients' side
 
@@ -149,6 +157,7 @@ package final class SimulatedDriver: Driver {
 
     package func poll(until deadline: Instant, _ handler: any DriverHandler) {
         moveTime(until: deadline)
+        clockReads = 0
         var ready: [Event] = []
         for (ticket, result) in disk.completions(at: now.instant, of: share) {
             ready.append(.storage(share == nil ? ticket : DiskShare.split(ticket).ticket, result))

@@ -19,6 +19,8 @@ package struct SessionOutput: ~Copyable {
     package var laneRequest: LaneRequest?
     /// Limits that the peer has met; the shard counts them.
     package private(set) var reached: [SessionLimit] = []
+    /// Requests that may take long are to be left unread for now: others have waited long enough.
+    package var defersLongRequests = false
     /// The connection ends once everything before is sent.
     package private(set) var closes = false
     /// Bytes waiting to be sent, slices included.

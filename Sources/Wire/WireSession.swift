@@ -31,6 +31,9 @@ package protocol WireSession: AnyObject {
     /// Whether whole frames are left unread because too many requests are unanswered. When answers have ended that, `receive` is
     /// called again with what was left.
     var isHolding: Bool { get }
+    /// Whether it has stopped at a request that may take long, or behind one (`SessionOutput.defersLongRequests`): `receive` is called again
+    /// with what was left, at once or when the others had their turn.
+    var isPausing: Bool { get }
     /// Whether what is held waits for a short question to the broker: it is still carried out when the peer has ended meanwhile.
     var isLookingUp: Bool { get }
     func complete(_ id: RequestID, _ response: Response, _ output: inout SessionOutput)
@@ -46,6 +49,7 @@ package protocol WireSession: AnyObject {
 
 extension WireSession {
     package var isHolding: Bool { false }
+    package var isPausing: Bool { false }
     package var isLookingUp: Bool { false }
     package func laneAnswered(_ id: RequestID, _ answer: LaneAnswer, _ output: inout SessionOutput) {}
 }

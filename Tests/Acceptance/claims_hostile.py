@@ -11,7 +11,7 @@ import time
 
 import native
 from broker import BINARY, DRIVER, Broker, Skipped, frame, hello, read_frame, wait_until
-from crowd import API_VERSIONS, Crowded, Honest, bounded, fetch, kafka_request, kafka_text, metadata
+from crowd import API_VERSIONS, Crowded, Honest, bounded, fetch, figures, kafka_request, kafka_text, metadata
 
 
 def ends(connection):
@@ -321,3 +321,34 @@ def claim_thousands_of_silent_connections_keep_nobody_out():
 
             wait_until(all_are_in_or_out, 60, lambda: f"all but a thousand are sent away: {broker.figures()}")
         return f"{wanted} silent connections, half of each protocol; {honest.end()}"
+
+
+def wide_subscribe(client, consumer, name=""):
+    body = struct.pack("<IBBxx", consumer, native.EXCLUSIVE, 1) + native.EARLIEST + struct.pack("<iq", 1, 1)
+    return client.frame(native.SUBSCRIBE, body + native.subscription_options() + native.text("wide") + native.text(name))
+
+
+def claim_who_asks_for_much_at_once_keeps_nobody_else_waiting_for_all_of_it():
+    """A thousand subscriptions in one segment, each with a place in a thousand partitions."""
+    with Broker() as broker, native.connect(broker) as other, native.connect(broker) as client:
+        other.create("wide", partitions=1000)
+        for attempt in range(10):
+            first = 1 + attempt % 2 * 1000
+            client.socket.sendall(b"".join(wide_subscribe(client, first + number) for number in range(1000)))
+            # What stands behind a ping in the broker is not answered yet when the pong is there, unless this machine has slept meanwhile.
+            other.call(native.PING, b"", native.PONG)
+            here = figures(other)["consumers"]
+            wait_until(lambda: figures(other)["consumers"] == 1000, 120, "all of them, in the end")
+            client.socket.sendall(b"".join(client.frame(native.UNSUBSCRIBE, struct.pack("<I", first + number)) for number in range(1000)))
+            wait_until(lambda: figures(other)["consumers"] == 0, 120, "none of them")
+            if here < 1000:
+                break
+        assert here < 1000, "a ping waited for all of a thousand subscriptions, ten times"
+        assert figures(other)["long_requests_postponed_total"] > 10
+        # They come in their order, also when nobody waits for the answers.
+        with native.connect(broker) as last:
+            names = [f"s{number:03}" for number in range(300)]
+            last.socket.sendall(b"".join(wide_subscribe(last, 1 + number, name) for number, name in enumerate(names)))
+            last.socket.shutdown(socket.SHUT_WR)
+            wait_until(lambda: figures(other)["subscriptions"] == 300, 120, "what was asked for before the end is carried out")
+        return f"{here:.0f} of 1000 were there when another was answered"

@@ -34,6 +34,8 @@ final class SessionHarness {
             self.error = error
         }
         take(&output)
+        // As a connection does that has time for it.
+        if session.isPausing, error == nil { feed([]) }
     }
 
     func feed<M: KafkaMessage>(_ message: M, version: Int16, correlation: Int32 = 1, client: String = "test") {

@@ -90,6 +90,19 @@ import Wire
         #expect(harness.takeFrames().map(\.header.type) == [FrameType.welcome.rawValue, FrameType.pong.rawValue])
     }
 
+    /// Short ones in front are carried out, and the rest comes in its order when there is time.
+    @Test func requestsThatMayTakeLongWaitWhereTheyStand() {
+        let harness = SessionHarness.open()
+        let ping = encoded(Frame.Ping(), 1)
+        let describe = encoded(Frame.DescribeTopic(name: "t"), 2)
+        let left = harness.feedLate(ping + describe + ping + describe)
+        #expect(left == 2 * describe.count + ping.count && harness.session.isPausing && !harness.session.isHolding)
+        #expect(harness.requests.isEmpty && harness.takeFrames().count == 1)
+        #expect(harness.feedLate([]) == left)
+        harness.feed([])
+        #expect(harness.requests.count == 2 && harness.takeFrames().count == 1 && !harness.session.isPausing)
+    }
+
     @Test func anySplitOfTheStreamAsksTheSame() {
         let stream = Array(RequestTests.stream.joined())
         let whole = SessionHarness()

@@ -41,6 +41,19 @@ final class SessionHarness {
             self.error = error
         }
         take(&output, given)
+        // As a connection does that has time for it.
+        if session.isPausing, error == nil { feed([]) }
+    }
+
+    /// As `feed`, of a connection that has no time for requests that may take long; answers how much was left.
+    func feedLate(_ bytes: [UInt8]) -> Int {
+        input.append(contentsOf: bytes)
+        var output = SessionOutput()
+        output.defersLongRequests = true
+        let given = input
+        do throws(ProtocolError) { input.removeFirst(try session.receive(given.rawSpan, &output)) } catch { self.error = error }
+        take(&output, given)
+        return input.count
     }
 
     func feed<F: FrameBody>(_ frame: F, correlation: UInt64 = 1, tail: [UInt8] = []) { feed(encoded(frame, correlation, tail)) }

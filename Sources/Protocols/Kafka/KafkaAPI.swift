@@ -68,3 +68,15 @@ struct KafkaAPI: Sendable {
             }.sorted { $0.apiKey < $1.apiKey })
     }
 }
+
+extension KafkaAPIKey {
+    /// Whether it may ask for something of many partitions at once, or of all topics.
+    var mayTakeLong: Bool {
+        switch self {
+        case .metadata, .listOffsets, .offsetFetch, .offsetDelete, .describeGroups, .listGroups, .deleteGroups, .createTopics, .deleteTopics,
+            .deleteRecords, .describeConfigs, .alterConfigs, .incrementalAlterConfigs, .describeLogDirs, .createPartitions, .describeTopicPartitions:
+            true
+        default: false
+        }
+    }
+}

@@ -28,6 +28,7 @@ package final class KafkaSession: WireSession {
     private var handshakeDeadline: Instant?
     package private(set) var bytesWanted = 0
     package private(set) var isHolding = false
+    package private(set) var isPausing = false
     package var isLookingUp: Bool { !names.isComplete }
 
     package init(_ peer: Peer, _ options: KafkaProtocol.Options) { context = KafkaContext(peer: peer, options: options) }
@@ -38,6 +39,7 @@ package final class KafkaSession: WireSession {
         var used = 0
         bytesWanted = 0
         isHolding = false
+        isPausing = false
         while !isClosing {
             // What follows is read when the client has taken its answers.
             if output.pendingBytes > context.peer.limits.outboxBytes { return used }
@@ -50,10 +52,11 @@ package final class KafkaSession: WireSession {
             }
             isEstablished = true
             guard try take(ByteRange(start: used &+ 4, count: size), of: input, &output) else {
-                isHolding = true
+                isHolding = !isPausing
                 return used
             }
             used &+= 4 &+ size
+            if isPausing { return used }
         }
         return input.byteCount
     }
@@ -94,7 +97,15 @@ package final class KafkaSession: WireSession {
         case .supported(let key):
             guard let api = KafkaAPI.table[key] else { throw ProtocolError("unknownAPI", "\(key) is not supported") }
             guard mayBegin(key) else { return false }
-            do throws(ByteError) { return try begin(api, header, body, of: input, &output) } catch {
+            if key.mayTakeLong, output.defersLongRequests {
+                isPausing = true
+                return false
+            }
+            do throws(ByteError) {
+                let hasBegun = try begin(api, header, body, of: input, &output)
+                isPausing = hasBegun && key.mayTakeLong
+                return hasBegun
+            } catch {
                 throw ProtocolError("malformedRequest", "a request to \(key), version \(header.version), is malformed: \(error)")
             }
         }

@@ -32,6 +32,7 @@ package final class NativeSession: WireSession {
     private var confirmations: [UInt64: Confirmation] = [:]
     package private(set) var bytesWanted = 0
     package private(set) var isHolding = false
+    package private(set) var isPausing = false
     package var isEstablished: Bool { !isAwaitingHello }
 
     private struct Confirmation {
@@ -50,6 +51,7 @@ package final class NativeSession: WireSession {
         var used = 0
         bytesWanted = 0
         isHolding = false
+        isPausing = false
         while true {
             // What follows is read when the client has taken its answers.
             if output.pendingBytes > peer.limits.outboxBytes { return used }
@@ -68,8 +70,11 @@ package final class NativeSession: WireSession {
                     isHolding = true
                     return used
                 }
+                isPausing = RequestWeight.mayTakeLong(header.type)
+                if isPausing, output.defersLongRequests { return used }
                 try take(header, in: input, at: used, &output)
                 used &+= header.size
+                if isPausing { return used }
             }
         }
     }

@@ -23,6 +23,16 @@ enum RequestWeight: UInt8 {
         }
     }
 
+    /// Whether a frame of this type may ask for something of all partitions of a topic, or of all topics.
+    static func mayTakeLong(_ type: UInt8) -> Bool {
+        switch FrameType(rawValue: type) {
+        case .listTopics, .listExchanges, .listSubscriptions, .statistics, .describeTopic, .createTopic, .alterTopic, .deleteTopic, .subscribe,
+            .unsubscribe, .deleteSubscription, .seek, .purge:
+            true
+        default: false
+        }
+    }
+
     init(of id: RequestID) { self = RequestWeight(rawValue: UInt8(truncatingIfNeeded: id.rawValue >> RequestWeight.shift)) ?? .plain }
 
     func id(_ correlation: UInt64) -> RequestID { RequestID(rawValue: correlation | UInt64(rawValue) << RequestWeight.shift) }
