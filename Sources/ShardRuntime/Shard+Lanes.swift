@@ -103,7 +103,7 @@ extension Shard {
     func leaveLane(_ connection: Connection, _ end: LaneEnd) {
         var left = Lane.mostBytes
         while left > 0, connection.state == .open, readLane(connection, end) { left -= Shard.pieceBytes }
-        guard !connection.isHeld || !connection.session.isPausing || connection.state != .open else {
+        if connection.isHeld, connection.goesOnAlone, connection.state == .open {
             connection.hasEnded = true
             return
         }

@@ -14,6 +14,7 @@ package struct LongRequests: ~Copyable {
     var isLate = false
     /// When the first of this tick was done.
     var since: Instant?
+    /// In the order in which they get their turn; exactly those with `isPostponed`, each once.
     var postponed = RingQueue<Connection>()
     var areWaiting: Bool { !postponed.isEmpty }
 }

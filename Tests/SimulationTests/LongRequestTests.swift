@@ -1,7 +1,6 @@
 import BrokerCore
 import Bytes
 import ConfigFile
-import Observability
 import SegmentLog
 import ShardRuntime
 import Simulation
@@ -15,13 +14,11 @@ import Wire
     static let (long, short): (UInt8, UInt8) = (1, 0)
 
     /// Every byte is a request.
-    final class ByteSession: WireSession {
+    final class ByteSession: ReadingSession {
         private let number: Int
         private let reader: @Sendable (Int, UInt8) -> Void
         private(set) var isPausing = false
         init(_ number: Int, _ reader: @escaping @Sendable (Int, UInt8) -> Void) { (self.number, self.reader) = (number, reader) }
-        var bytesWanted: Int { 0 }
-        var isEstablished: Bool { true }
 
         func receive(_ input: RawSpan, _ output: inout SessionOutput) throws(ProtocolError) -> Int {
             isPausing = false
@@ -34,11 +31,6 @@ import Wire
             return input.byteCount
         }
 
-        func complete(_ id: RequestID, _ response: Response, _ output: inout SessionOutput) {}
-        func deliver(_ delivery: Delivery, _ output: inout SessionOutput) {}
-        func notify(_ consumer: ConsumerID, _ event: ConsumerEvent, _ output: inout SessionOutput) {}
-        func advance(to now: Now, _ output: inout SessionOutput) throws(ProtocolError) {}
-        func shutDown(_ output: inout SessionOutput) { output.close() }
     }
 
     /// Keeps what its sessions read, with their numbers.
@@ -64,15 +56,11 @@ import Wire
         var postponed: UInt64 = 0
         var (slow, passed) = (0, 0)
         for seed in 0..<60 {
-            let now = Now(instant: Instant(nanoseconds: 1_000_000_000), time: Timestamp(milliseconds: 1_700_000_000_000))
-            let disk = SimulatedDisk(seed: Seed(UInt64(seed)))
-            let driver = SimulatedDriver(seed: Seed(UInt64(seed)), disk: disk, now: now)
-            let broker = try Broker(options: Broker.Options(directory: "data"), storage: disk, now: now)
             let made = ByteProtocol()
-            let shard = Shard(options: Shard.Options(), driver: driver, broker: broker, protocols: [made], commands: CommandQueue(), log: .silent)
-            _ = try driver.listen(.tcp(host: "127.0.0.1", port: 0), ListenerID(rawValue: 0))
-            let greedy = try (0..<3).map { _ in try #require(driver.connect(to: ListenerID(rawValue: 0))) }
-            let modest = try #require(driver.connect(to: ListenerID(rawValue: 0)))
+            let bench = try ShardBench(seed: seed, made)
+            let shard = bench.shard
+            let greedy = try (0..<3).map { _ in try #require(bench.connect()) }
+            let modest = try #require(bench.connect())
             let wanted = [Self.short] + [UInt8](repeating: Self.long, count: 40) + [Self.short, Self.long, Self.short]
             for peer in greedy {
                 #expect(peer.send(wanted) == wanted.count)

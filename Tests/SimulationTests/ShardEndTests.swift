@@ -1,7 +1,6 @@
 import BrokerCore
 import Bytes
 import ConfigFile
-import Observability
 import SegmentLog
 import ShardRuntime
 import Simulation
@@ -12,13 +11,11 @@ import Wire
 /// What a shard still does for a peer that has said its last word.
 @Suite struct ShardEndTests {
     /// Has to ask the broker something before it can read what it was sent, as Kafka's does at a topic's first use.
-    final class AskingSession: WireSession {
+    final class AskingSession: ReadingSession {
         private enum State { case fresh, asking, knows }
         private var state = State.fresh
         private let reader: @Sendable ([UInt8]) -> Void
         init(_ reader: @escaping @Sendable ([UInt8]) -> Void) { self.reader = reader }
-        var bytesWanted: Int { 0 }
-        var isEstablished: Bool { true }
         var isHolding: Bool { state == .asking }
         var isLookingUp: Bool { state == .asking }
 
@@ -35,10 +32,6 @@ import Wire
         }
 
         func complete(_ id: RequestID, _ response: Response, _ output: inout SessionOutput) { state = .knows }
-        func deliver(_ delivery: Delivery, _ output: inout SessionOutput) {}
-        func notify(_ consumer: ConsumerID, _ event: ConsumerEvent, _ output: inout SessionOutput) {}
-        func advance(to now: Now, _ output: inout SessionOutput) throws(ProtocolError) {}
-        func shutDown(_ output: inout SessionOutput) { output.close() }
     }
 
     /// Keeps what its one session reads.
@@ -56,18 +49,12 @@ import Wire
 
     @Test func theLastRequestOfAPeerThatHasEndedIsCarriedOut() throws {
         for seed in 0..<60 {
-            let now = Now(instant: Instant(nanoseconds: 1_000_000_000), time: Timestamp(milliseconds: 1_700_000_000_000))
-            let disk = SimulatedDisk(seed: Seed(UInt64(seed)))
-            let driver = SimulatedDriver(seed: Seed(UInt64(seed)), disk: disk, now: now)
-            let broker = try Broker(options: Broker.Options(directory: "data"), storage: disk, now: now)
             let made = AskingProtocol()
-            let shard = Shard(
-                options: Shard.Options(), driver: driver, broker: broker, protocols: [made], commands: CommandQueue(), log: .silent)
-            _ = try driver.listen(.tcp(host: "127.0.0.1", port: 0), ListenerID(rawValue: 0))
-            let peer = try #require(driver.connect(to: ListenerID(rawValue: 0)))
+            let bench = try ShardBench(seed: seed, made)
+            let peer = try #require(bench.connect())
             #expect(peer.send([1, 2, 3]) == 3)
             peer.finish()
-            for _ in 0..<500 where !peer.isOver { shard.tick() }
+            for _ in 0..<500 where !peer.isOver { bench.shard.tick() }
             #expect(peer.isOver, "seed \(seed)")
             #expect(made.read == [1, 2, 3], "seed \(seed)")
         }
